@@ -1,0 +1,1 @@
+//! The map of the code; see docs/CONTRIBUTING.md for the rules.
