@@ -1,1 +1,6 @@
-//! The map of the code; see docs/CONTRIBUTING.md for the rules.
+//! The map of the code.
+
+pub mod clock;
+pub mod domain;
+pub mod error;
+pub mod protocol;

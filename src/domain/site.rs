@@ -1,0 +1,153 @@
+//! A customer's environment: its private ranges, and which providers may reach it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::id::{ProviderId, SiteId};
+
+/// One customer environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Its name in the configuration.
+    pub id: SiteId,
+    /// What people call it.
+    pub name: String,
+    /// Address ranges that lead into this site and may mean something else elsewhere.
+    pub private_ranges: Vec<Prefix>,
+    /// The providers that may reach it, the preferred one first.
+    pub providers: Vec<ProviderId>,
+}
+
+/// An address range such as `10.20.0.0/16`; the bits behind the length are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+/// Why a text is no address range.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PrefixError {
+    /// Not `ADDRESS/LENGTH`.
+    #[error("`{0}` is not an address range; write it like `10.20.0.0/16`")]
+    Form(String),
+    /// Bits are set behind the length.
+    #[error("`{0}` has bits set behind its length; the range is `{1}`")]
+    HostBits(String, String),
+}
+
+impl Prefix {
+    /// True when the address lies inside; an IPv4 address mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        match (self.address, address) {
+            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => {
+                masked(address, self.length) == self.address
+            }
+            _ => false,
+        }
+    }
+
+    /// True when any address lies in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = PrefixError;
+
+    fn from_str(text: &str) -> Result<Self, PrefixError> {
+        let form = || PrefixError::Form(super::text::clean(text, 64).into_owned());
+        let (address, length) = text.split_once('/').ok_or_else(form)?;
+        let address: IpAddr = address.parse().map_err(|_| form())?;
+        let length: u8 = length.parse().map_err(|_| form())?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        if length > bits {
+            return Err(form());
+        }
+        let prefix = Self { address: masked(address, length), length };
+        if prefix.address == address {
+            Ok(prefix)
+        } else {
+            Err(PrefixError::HostBits(text.to_owned(), prefix.to_string()))
+        }
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = PrefixError;
+
+    fn try_from(text: String) -> Result<Self, PrefixError> {
+        text.parse()
+    }
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        prefix.to_string()
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+fn masked(address: IpAddr, length: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+            IpAddr::V4((v4.to_bits() & mask).into())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+            IpAddr::V6((v6.to_bits() & mask).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(text: &str) -> Prefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn ranges_hold_their_addresses_and_no_others() {
+        assert!(prefix("10.20.0.0/16").contains("10.20.255.1".parse().unwrap()));
+        assert!(prefix("10.20.0.0/16").contains("::ffff:10.20.0.9".parse().unwrap()));
+        assert!(!prefix("10.20.0.0/16").contains("10.21.0.0".parse().unwrap()));
+        assert!(!prefix("10.20.0.0/16").contains("fd00::1".parse().unwrap()));
+        assert!(prefix("0.0.0.0/0").contains("8.8.8.8".parse().unwrap()));
+        assert!(prefix("fd00:1::/32").contains("fd00:1:2::3".parse().unwrap()));
+    }
+
+    #[test]
+    fn overlap_goes_both_ways() {
+        assert!(prefix("10.0.0.0/8").overlaps(&prefix("10.20.0.0/16")));
+        assert!(prefix("10.20.0.0/16").overlaps(&prefix("10.0.0.0/8")));
+        assert!(!prefix("10.20.0.0/16").overlaps(&prefix("10.21.0.0/16")));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(
+            "10.20.3.4/16".parse::<Prefix>().unwrap_err().to_string(),
+            "`10.20.3.4/16` has bits set behind its length; the range is `10.20.0.0/16`"
+        );
+        for text in ["", "10.0.0.0", "10.0.0.0/33", "::/129", "x/8", "10.0.0.0/-1"] {
+            assert!(matches!(text.parse::<Prefix>(), Err(PrefixError::Form(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a face may ask of the engine, and what it may get.
+
+use serde::{Deserialize, Serialize};
+
+use super::view::{
+    AuditVerdict, EngineView, PathView, PlanView, ProviderView, SessionState, SessionView,
+    TargetView,
+};
+use crate::domain::audit_event::AuditEvent;
+use crate::domain::id::{ProviderId, SessionId};
+use crate::domain::request::{OpenRequest, TargetChoice};
+use crate::domain::site::Site;
+use crate::domain::time::Span;
+
+/// What a face may ask of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Open a session. Answered with [`Reply::Session`] as soon as the request is on record; what
+    /// becomes of it comes as events.
+    Open(OpenRequest),
+    /// Say what opening would do, and do nothing. Answered with [`Reply::Plan`].
+    Plan(OpenRequest),
+    /// Say which path a target would get now, and why. Answered with [`Reply::Path`].
+    Path(TargetChoice),
+    /// End a session. Answered with [`Reply::Session`] as soon as the end is on record.
+    End {
+        /// Which.
+        session: SessionId,
+        /// Why, if the operator says so.
+        reason: Option<String>,
+    },
+    /// Let a session run longer, within its longest lease. Answered with [`Reply::Session`].
+    Extend {
+        /// Which.
+        session: SessionId,
+        /// By how much.
+        by: Span,
+    },
+    /// Try at once to remove what is owed. Answered with [`Reply::Session`].
+    Retry {
+        /// Which.
+        session: SessionId,
+    },
+    /// End every live session. Answered with [`Reply::Done`] once each end is on record.
+    EndAll,
+    /// List sessions, the newest first. Answered with [`Reply::Sessions`].
+    Sessions(SessionQuery),
+    /// Find the sessions that a shortened id may mean, ended ones too. Answered with
+    /// [`Reply::Sessions`].
+    Find {
+        /// The id, or the start of its long or short form.
+        text: String,
+    },
+    /// List the catalogue. Answered with [`Reply::Targets`].
+    Targets {
+        /// Also work out the path that each would get now, which may try to connect to each.
+        with_paths: bool,
+    },
+    /// List the sites. Answered with [`Reply::Sites`].
+    Sites,
+    /// List the providers. Answered with [`Reply::Providers`].
+    Providers,
+    /// Switch a provider on or off. Answered with [`Reply::Providers`].
+    SetProviderEnabled {
+        /// Which.
+        provider: ProviderId,
+        /// On or off.
+        enabled: bool,
+    },
+    /// Remove a provider. Answered with [`Reply::Providers`].
+    RemoveProvider {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// Look at a provider's health now. Answered with [`Reply::Providers`].
+    CheckProvider {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// List audit events, the newest last. Answered with [`Reply::Audit`].
+    AuditTail {
+        /// At most this many; the engine gives at most 1,000.
+        limit: u32,
+        /// Only events before this place in the chain.
+        before: Option<u64>,
+    },
+    /// Verify the whole audit chain. Answered with [`Reply::AuditVerdict`].
+    AuditVerify,
+    /// Say how the engine is. Answered with [`Reply::Engine`].
+    Status,
+    /// Stop the engine. Refused while sessions live. Answered with [`Reply::Done`].
+    Stop,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionQuery {
+    /// Only sessions in this state.
+    pub state: Option<SessionState>,
+    /// Ended sessions too.
+    pub ended: bool,
+    /// At most this many; the engine gives at most 1,000.
+    pub limit: u32,
+    /// Skip this many of the newest.
+    pub offset: u32,
+}
+
+/// What the engine answers when it does as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each variant is named by the command it answers")]
+pub enum Reply {
+    Done,
+    Session(Box<SessionView>),
+    Sessions(Vec<SessionView>),
+    Plan(Box<PlanView>),
+    Path(PathView),
+    Targets(Vec<TargetView>),
+    Sites(Vec<Site>),
+    Providers(Vec<ProviderView>),
+    Audit(Vec<AuditEvent>),
+    AuditVerdict(AuditVerdict),
+    Engine(Box<EngineView>),
+}

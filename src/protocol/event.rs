@@ -1,0 +1,60 @@
+//! What the engine tells every face that listens.
+
+use serde::{Deserialize, Serialize};
+
+use super::view::{EngineView, ProviderView, SessionView, Traffic};
+use crate::domain::audit_event::AuditEvent;
+use crate::domain::id::SessionId;
+use crate::domain::time::Timestamp;
+
+/// Something that has happened. It is durable before any face hears of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A session is new, or has changed. It replaces what the face knew of it.
+    Session(Box<SessionView>),
+    /// Bytes or connections of an Active session; at most once a second and only when they changed.
+    Traffic {
+        /// Which session.
+        session: SessionId,
+        /// Its counters.
+        traffic: Traffic,
+    },
+    /// The providers, whole.
+    Providers(Vec<ProviderView>),
+    /// An audit event was written.
+    Audit(Box<AuditEvent>),
+    /// The engine itself has changed: its alarms, its faces.
+    Engine(Box<EngineView>),
+    /// Something to tell people once.
+    Notice(Notice),
+    /// The engine leaves this process; its sessions go on in another one. The face attaches there.
+    HandedOver,
+    /// The engine has stopped. Nothing lives any more.
+    Stopped,
+}
+
+/// Something to tell people once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// How much it matters.
+    pub severity: Severity,
+    /// One clean line.
+    pub text: String,
+    /// The session it is about.
+    pub session: Option<SessionId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How much a notice matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Odd, still whole.
+    Warning,
+    /// A person must act now.
+    Alarm,
+}

@@ -1,0 +1,103 @@
+//! A face's end of the engine.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use super::command::{Command, Reply};
+use super::event::Event;
+use super::view::Snapshot;
+use crate::error::{Kind, Report};
+
+/// Who calls: the kernel's word for the user, and what the face says of its terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The UNIX user id: this process's own, or that of the socket's peer.
+    pub uid: u32,
+    /// The process id, from the same source.
+    pub pid: Option<i32>,
+    /// The terminal, as the face says.
+    pub tty: Option<String>,
+    /// Where the operator came from (`SSH_CONNECTION`), as the face says. A hint, never evidence.
+    pub ip: Option<String>,
+}
+
+/// One call, as it reaches whoever serves the handle.
+#[derive(Debug)]
+pub enum Call {
+    /// Do something and answer.
+    Command {
+        /// Who calls.
+        origin: Origin,
+        /// What to do.
+        command: Command,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Reply, Report>>,
+    },
+    /// Tell everything from now on.
+    Subscribe {
+        /// Where the subscription goes.
+        reply: oneshot::Sender<Subscription>,
+    },
+}
+
+/// A snapshot, and every event after it.
+///
+/// A face that does not keep up is cut off: `events` ends without [`Event::HandedOver`] or
+/// [`Event::Stopped`], and the face subscribes again. Frames are dropped, never queued without end.
+#[derive(Debug)]
+pub struct Subscription {
+    /// Everything as it stands.
+    pub snapshot: Box<Snapshot>,
+    /// What happens from then on.
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// A face's end of the engine: cheap to clone, the same for an engine here and one at the far end
+/// of a socket.
+#[derive(Clone, Debug)]
+pub struct EngineHandle {
+    calls: mpsc::Sender<Call>,
+    origin: Origin,
+}
+
+impl EngineHandle {
+    /// Makes a handle from the sending half of whoever serves it.
+    #[must_use]
+    pub const fn new(calls: mpsc::Sender<Call>, origin: Origin) -> Self {
+        Self { calls, origin }
+    }
+
+    /// Returns the same engine's handle for another caller.
+    #[must_use]
+    pub fn for_origin(&self, origin: Origin) -> Self {
+        Self { calls: self.calls.clone(), origin }
+    }
+
+    /// Asks the engine for something and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// The engine's refusal, or that there is no engine any more.
+    pub async fn call(&self, command: Command) -> Result<Reply, Report> {
+        let (reply, answer) = oneshot::channel();
+        let call = Call::Command { origin: self.origin.clone(), command, reply };
+        self.calls.send(call).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Gets everything as it stands, and from then on every event.
+    ///
+    /// # Errors
+    ///
+    /// That there is no engine any more.
+    pub async fn subscribe(&self) -> Result<Subscription, Report> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(Call::Subscribe { reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Report {
+    Report::new(Kind::Unavailable, "the engine has gone away")
+        .hint("run the command again; what was open goes on or is taken up after the start")
+}

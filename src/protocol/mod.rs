@@ -1,0 +1,26 @@
+//! What faces and engine say to each other, and nothing else.
+//!
+//! A face sends a [`Command`] through an [`EngineHandle`] and gets one [`Reply`] or a
+//! [`Report`](crate::error::Report). A face that subscribes gets a [`Snapshot`] and from then on
+//! every [`Event`]. The other end of the handle is the engine in this process or a socket to the
+//! engine in another one; a face cannot tell, and need not.
+//!
+//! The same types are the wire format of the socket (JSON in length-prefixed frames), so a change
+//! here that an older copy cannot read raises [`VERSION`].
+
+mod command;
+mod event;
+mod handle;
+mod view;
+
+pub use command::{Command, Reply, SessionQuery};
+pub use event::{Event, Notice, Severity};
+pub use handle::{Call, EngineHandle, Origin, Subscription};
+pub use view::{
+    AuditVerdict, Considered, EngineView, ExitLine, PathView, PlanStepView, PlanView, PolicyView,
+    ProviderView, ReceiptLine, SessionState, SessionView, Snapshot, StepProgress, StepView,
+    TargetView, Traffic,
+};
+
+/// The version of everything in this module. Both ends of a socket must have the same.
+pub const VERSION: u32 = 1;

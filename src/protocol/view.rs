@@ -1,0 +1,352 @@
+//! What faces see: read models, cleaned and complete, with nothing left to work out but the time.
+//!
+//! Times are engine time; [`EngineView::wall_offset_millis`] leads to the wall clock.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::audit_event::AuditEvent;
+use crate::domain::connect::EndpointAddress;
+use crate::domain::id::{InstallationId, ProviderId, SessionId};
+use crate::domain::operator::Operator;
+use crate::domain::provider::{Health, ProviderKind};
+use crate::domain::request::NetworkPath;
+use crate::domain::target::Target;
+use crate::domain::time::{Span, Timestamp};
+
+use super::event::Notice;
+
+/// Everything that a face needs to draw its first frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Engine time as the snapshot was taken; a face counts on from here with its own boot clock.
+    pub now: Timestamp,
+    /// The engine itself.
+    pub engine: EngineView,
+    /// The providers, in the order of the configuration.
+    pub providers: Vec<ProviderView>,
+    /// Every live session and the newest ended ones, the newest first.
+    pub sessions: Vec<SessionView>,
+    /// How many sessions have ended in all.
+    pub sessions_ended_total: u64,
+    /// The newest audit events, the newest last.
+    pub audit: Vec<AuditEvent>,
+    /// The last five reasons, the newest first, each once.
+    pub reasons: Vec<String>,
+    /// What policy allows.
+    pub policy: PolicyView,
+    /// How many targets the catalogue has; they are fetched with `Command::Targets`.
+    pub targets_total: u64,
+}
+
+/// The engine itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineView {
+    /// The program's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// True where the engine is a process of its own; false where a terminal hosts it.
+    pub detached: bool,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The installation it serves.
+    pub installation: InstallationId,
+    /// The operator it serves.
+    pub operator: Operator,
+    /// The name of this host, cleaned.
+    pub host: String,
+    /// Where its state lies.
+    pub state_dir: String,
+    /// True for a drill.
+    pub drill: bool,
+    /// How many faces listen.
+    pub faces: u32,
+    /// Wall clock minus engine time, in milliseconds; zero unless the wall clock was set.
+    pub wall_offset_millis: i64,
+    /// What a person must know until it is mended: a full disk, a lost port.
+    pub alarms: Vec<Notice>,
+}
+
+/// What policy allows, so that a dialog can say so before the engine does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// The longest session.
+    pub duration_max: Span,
+    /// The duration that is offered first.
+    pub duration_default: Span,
+    /// The pattern of a reason, if any.
+    pub reason_pattern: Option<String>,
+    /// Whether a target may be opened by address.
+    pub ad_hoc_targets: bool,
+}
+
+/// One provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderView {
+    /// Its name in the configuration.
+    pub id: ProviderId,
+    /// What kind of system it is.
+    pub kind: ProviderKind,
+    /// What people call the system, `Tailscale` for a simulated one that behaves so.
+    pub label: String,
+    /// False when an operator switched it off.
+    pub enabled: bool,
+    /// How it does.
+    pub health: Health,
+    /// When that was last looked at.
+    pub checked_at: Option<Timestamp>,
+    /// How long the last look took.
+    pub latency_millis: Option<u64>,
+    /// Sessions that use it, those that owe a clean-up counted.
+    pub sessions: u32,
+    /// Why it cannot be removed, if it cannot.
+    pub keep: Option<String>,
+    /// What it does, in one line.
+    pub about: String,
+}
+
+/// One target, and the path it would get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetView {
+    /// The target.
+    pub target: Target,
+    /// The path it would get now, where that was asked for.
+    pub path: Option<PathView>,
+}
+
+/// Which path a target would get now, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathView {
+    /// The path, or why there is none.
+    pub path: Result<NetworkPath, String>,
+    /// Each provider that was considered and passed over.
+    pub considered: Vec<Considered>,
+}
+
+/// A provider that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Considered {
+    /// Which.
+    pub provider: ProviderId,
+    /// Why.
+    pub why: String,
+}
+
+/// What opening would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// The target.
+    pub target: Target,
+    /// The path.
+    pub path: NetworkPath,
+    /// How long the session would be Active.
+    pub lease: Span,
+    /// How long extensions could make it.
+    pub lease_max: Span,
+    /// The steps, in order.
+    pub steps: Vec<PlanStepView>,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStepView {
+    /// What it does.
+    pub label: String,
+    /// What would exist because of it, if anything.
+    pub creates: Option<String>,
+    /// What removes it even if this host is gone, if anything can.
+    pub expires: Option<String>,
+    /// The numbers of the steps that must be done before it, counted from zero.
+    pub needs: Vec<usize>,
+}
+
+/// The states of a session, as far as sessions can be in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionState {
+    /// Something that the session made is not proven gone. Sorted first.
+    CleanupOwed,
+    /// Requested; not yet begun.
+    Pending,
+    /// Its steps are being applied.
+    Activating,
+    /// The path is there.
+    Active,
+    /// Its steps are being undone.
+    Ending,
+    /// Everything was seen gone.
+    Ended,
+}
+
+impl SessionState {
+    /// Every state, the most urgent first.
+    pub const ALL: [Self; 6] = [
+        Self::CleanupOwed,
+        Self::Pending,
+        Self::Activating,
+        Self::Active,
+        Self::Ending,
+        Self::Ended,
+    ];
+
+    /// The word on screens.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CleanupOwed => "CleanupOwed",
+            Self::Pending => "Pending",
+            Self::Activating => "Activating",
+            Self::Active => "Active",
+            Self::Ending => "Ending",
+            Self::Ended => "Ended",
+        }
+    }
+
+    /// True unless everything is over and gone.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        !matches!(self, Self::Ended)
+    }
+}
+
+impl std::fmt::Display for SessionState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// Its state.
+    pub state: SessionState,
+    /// What it reaches.
+    pub target: Target,
+    /// How.
+    pub path: NetworkPath,
+    /// Why.
+    pub reason: String,
+    /// Who opened it.
+    pub operator: Operator,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// When it became Active.
+    pub activated_at: Option<Timestamp>,
+    /// How long the lease is, extensions counted.
+    pub lease: Span,
+    /// How long extensions could make it.
+    pub lease_max: Span,
+    /// When the lease ends; known from activation on.
+    pub lease_ends_at: Option<Timestamp>,
+    /// When everything was seen gone.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ends or ended: `lease-expired` and the like.
+    pub end_reason: Option<String>,
+    /// More about the end, in words.
+    pub end_detail: Option<String>,
+    /// Where the local endpoint listens, while it does.
+    pub endpoint: Option<EndpointAddress>,
+    /// The line to paste, while the endpoint listens.
+    pub command: Option<String>,
+    /// The steps with what has become of each.
+    pub steps: Vec<StepView>,
+    /// What existed because of the session, and when each was seen gone.
+    pub receipt: Vec<ReceiptLine>,
+    /// How to finish the removal by hand; empty unless something is owed.
+    pub exit_card: Vec<ExitLine>,
+    /// Bytes and connections.
+    pub traffic: Traffic,
+    /// True for a drill.
+    pub drill: bool,
+}
+
+/// One step of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// What it does.
+    pub label: String,
+    /// What has become of it.
+    pub progress: StepProgress,
+    /// What it waits for, or what went wrong, in words.
+    pub detail: Option<String>,
+    /// When it was begun.
+    pub started_at: Option<Timestamp>,
+    /// When it was applied, refused or seen gone.
+    pub finished_at: Option<Timestamp>,
+    /// How often its undo was tried.
+    pub tries: u32,
+}
+
+/// What has become of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepProgress {
+    /// Not begun.
+    Waiting,
+    /// Being applied.
+    Applying,
+    /// Nobody saw the outcome; it is looked up.
+    Unsure,
+    /// Applied.
+    Applied,
+    /// Refused: surely unchanged.
+    Refused,
+    /// Being undone.
+    Undoing,
+    /// Seen gone.
+    Gone,
+    /// Not proven gone after three tries; tried on without end.
+    Owed,
+    /// Never begun, and never will be.
+    Skipped,
+}
+
+/// One line of the teardown receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptLine {
+    /// What existed.
+    pub artifact: String,
+    /// Since when.
+    pub made_at: Timestamp,
+    /// When it was seen gone; absent while it is not.
+    pub gone_at: Option<Timestamp>,
+}
+
+/// One thing to remove by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitLine {
+    /// What may still exist.
+    pub artifact: String,
+    /// What was tried, and what came of it.
+    pub tried: String,
+    /// The exact commands, every word quoted, without a secret.
+    pub commands: Vec<String>,
+}
+
+/// Bytes and connections of one session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Bytes from the client to the target.
+    pub bytes_up: u64,
+    /// Bytes from the target to the client.
+    pub bytes_down: u64,
+    /// Connections that are open.
+    pub connections_open: u32,
+    /// Connections ever opened.
+    pub connections_total: u64,
+    /// Strangers turned away.
+    pub refused: u64,
+}
+
+/// Whether the audit chain holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditVerdict {
+    /// How many events were read.
+    pub events: u64,
+    /// The first bad place and what is wrong with it; absent where the chain holds.
+    pub broken: Option<(u64, String)>,
+    /// The head as four groups of five base32 characters, to be read aloud.
+    pub head: String,
+}
