@@ -1,0 +1,295 @@
+//! The session as the fold of its journal.
+
+use thiserror::Error;
+
+use super::entry::{EndReason, Entry, Fact, StepIndex};
+use super::plan;
+use super::step::{Status, Step};
+use crate::domain::audit_event::Actor;
+use crate::domain::id::SessionId;
+use crate::domain::request::Request;
+use crate::domain::time::{Span, Timestamp};
+
+/// One session, as its journal tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    id: SessionId,
+    request: Option<Box<Request>>,
+    requested_at: Timestamp,
+    pub(super) steps: Vec<Step>,
+    pub(super) activate_by: Timestamp,
+    lease: Span,
+    pub(super) activated_at: Option<Timestamp>,
+    pub(super) ending: Option<Ending>,
+    pub(super) ended_at: Option<Timestamp>,
+    entries: u64,
+    latest: Timestamp,
+}
+
+/// That a session is to end, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: EndReason,
+    /// More about it, in words.
+    pub detail: Option<String>,
+    /// Who asked.
+    pub by: Actor,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// An entry that cannot follow those before it: the journal is damaged, or its writer is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("entry {index} of session {session} cannot follow those before it: {fact:?}")]
+pub struct IllegalEntry {
+    /// The session.
+    pub session: SessionId,
+    /// The entry's place, counted from zero.
+    pub index: u64,
+    /// What it says.
+    pub fact: Box<Fact>,
+}
+
+impl Session {
+    /// A session of which nothing is known yet.
+    #[must_use]
+    pub const fn new(id: SessionId) -> Self {
+        Self {
+            id,
+            request: None,
+            requested_at: Timestamp::from_millis(0),
+            steps: Vec::new(),
+            activate_by: Timestamp::from_millis(0),
+            lease: Span::ZERO,
+            activated_at: None,
+            ending: None,
+            ended_at: None,
+            entries: 0,
+            latest: Timestamp::from_millis(0),
+        }
+    }
+
+    /// Rebuilds a session from its journal.
+    ///
+    /// # Errors
+    ///
+    /// The first entry that cannot follow those before it.
+    pub fn replay(id: SessionId, entries: &[Entry]) -> Result<Self, IllegalEntry> {
+        let mut session = Self::new(id);
+        for entry in entries {
+            session.evolve(entry)?;
+        }
+        Ok(session)
+    }
+
+    /// Takes in one entry that is already durable. The only function that changes a session.
+    ///
+    /// # Errors
+    ///
+    /// When the entry cannot follow those before it; the session is then unchanged.
+    pub fn evolve(&mut self, entry: &Entry) -> Result<(), IllegalEntry> {
+        let accepted = self.take_in(entry);
+        if accepted.is_none() {
+            let fact = Box::new(entry.fact.clone());
+            return Err(IllegalEntry { session: self.id, index: self.entries, fact });
+        }
+        self.entries += 1;
+        self.latest = self.latest.max(entry.at);
+        Ok(())
+    }
+
+    fn take_in(&mut self, entry: &Entry) -> Option<()> {
+        let Entry { at, fact } = entry;
+        if self.ended_at.is_some() {
+            return None;
+        }
+        match fact {
+            Fact::Requested(request) if self.request.is_none() => {
+                self.lease = request.lease;
+                self.requested_at = *at;
+                self.request = Some(request.clone());
+            }
+            Fact::Planned { steps, activate_by } if self.is_unplanned() => {
+                let plan = plan::Plan::new(steps.clone()).ok()?;
+                self.steps = plan.into_steps().into_iter().map(Step::new).collect();
+                self.activate_by = *activate_by;
+            }
+            Fact::Activated if self.is_whole() && self.activated_at.is_none() => {
+                self.activated_at = Some(*at);
+            }
+            Fact::Extended { lease, .. } if self.may_extend_to(*lease) => self.lease = *lease,
+            Fact::EndRequested { reason, detail, by } if self.request.is_some() => {
+                self.end(*at, *reason, detail.clone(), by.clone());
+            }
+            Fact::Restarted if self.request.is_some() => self.restart(*at),
+            Fact::RetryRequested { .. } if self.ending.is_some() => {
+                self.map_steps(|step| step.after_retry(*at));
+            }
+            Fact::HandedOver if self.request.is_some() => {}
+            Fact::Ended if self.ending.is_some() && self.steps.iter().all(Step::is_clear) => {
+                self.ended_at = Some(*at);
+            }
+            Fact::StepStarted { step } if self.ending.is_none() => {
+                self.take_in_step(*step, fact, *at)?;
+            }
+            Fact::UndoStarted { step } if self.ending.is_some() => {
+                self.take_in_step(*step, fact, *at)?;
+            }
+            Fact::StepApplied { step, .. }
+            | Fact::StepRefused { step, .. }
+            | Fact::OutcomeUnknown { step, .. }
+            | Fact::StepFound { step, .. }
+            | Fact::StepAbsent { step }
+            | Fact::LookFailed { step, .. }
+            | Fact::UndoSent { step, .. } => self.take_in_step(*step, fact, *at)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn take_in_step(&mut self, step: StepIndex, fact: &Fact, at: Timestamp) -> Option<()> {
+        let ending = self.ending.is_some();
+        let step = self.steps.get_mut(step)?;
+        let after = step.after(fact, at)?;
+        *step = if ending { after.after_end(at) } else { after };
+        Some(())
+    }
+
+    fn end(&mut self, at: Timestamp, reason: EndReason, detail: Option<String>, by: Actor) {
+        if self.ending.is_none() {
+            self.ending = Some(Ending { reason, detail, by, at });
+            self.map_steps(|step| step.after_end(at));
+        }
+    }
+
+    /// A restart is news about us, not about the world: what was opening ends, what was Active is
+    /// adopted, and a step that was under way falls under rule 3.
+    fn restart(&mut self, at: Timestamp) {
+        if self.activated_at.is_none() {
+            let detail = Some("the engine was restarted while the session was opening".to_owned());
+            self.end(at, EndReason::ActivationFailed, detail, Actor::engine());
+        }
+        let adopt = self.ending.is_none();
+        self.map_steps(|step| step.after_restart(at, adopt));
+    }
+
+    fn map_steps(&mut self, change: impl Fn(&Step) -> Step) {
+        for step in &mut self.steps {
+            *step = change(step);
+        }
+    }
+
+    const fn is_unplanned(&self) -> bool {
+        self.request.is_some() && self.steps.is_empty() && self.ending.is_none()
+    }
+
+    /// True when every step is there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.ending.is_none() && !self.steps.is_empty() && self.steps.iter().all(Step::is_applied)
+    }
+
+    /// True when a lease of this length may be given to it.
+    #[must_use]
+    pub fn may_extend_to(&self, lease: Span) -> bool {
+        let max = self.request.as_ref().map_or(Span::ZERO, |request| request.lease_max);
+        self.is_active() && lease > self.lease && lease <= max
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// What was asked for; absent only before the first entry.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        self.request.as_deref()
+    }
+
+    /// When it was asked for.
+    #[must_use]
+    pub const fn requested_at(&self) -> Timestamp {
+        self.requested_at
+    }
+
+    /// The steps.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The lease, extensions counted.
+    #[must_use]
+    pub const fn lease(&self) -> Span {
+        self.lease
+    }
+
+    /// When it became Active.
+    #[must_use]
+    pub const fn activated_at(&self) -> Option<Timestamp> {
+        self.activated_at
+    }
+
+    /// When its lease ends; known from activation on.
+    #[must_use]
+    pub fn lease_ends_at(&self) -> Option<Timestamp> {
+        self.activated_at.map(|at| at + self.lease)
+    }
+
+    /// Why it ends or ended, once that is on record.
+    #[must_use]
+    pub const fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// When everything was seen gone.
+    #[must_use]
+    pub const fn ended_at(&self) -> Option<Timestamp> {
+        self.ended_at
+    }
+
+    /// True from activation until its end is on record.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.activated_at.is_some() && self.ending.is_none()
+    }
+
+    /// True when, after a restart, not everything is seen to be there again.
+    #[must_use]
+    pub fn is_adopting(&self) -> bool {
+        self.is_active() && !self.steps.iter().all(Step::is_applied)
+    }
+
+    /// True when some removal was tried often enough that a person should know.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.ending.is_some() && self.steps.iter().any(Step::is_owed)
+    }
+
+    /// How many entries made it what it is: the place of the next one.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The time of its latest entry.
+    #[must_use]
+    pub const fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    /// What a step made, if it is or may still be there.
+    #[must_use]
+    pub fn artifact(&self, step: StepIndex) -> Option<&crate::domain::artifact::Artifact> {
+        self.steps.get(step).filter(|step| !step.is_clear()).and_then(|step| step.made.as_ref())
+    }
+
+    /// True while a step's status is one whose outcome the engine is waiting for.
+    #[must_use]
+    pub fn is_under_way(&self, step: StepIndex) -> bool {
+        let status = self.steps.get(step).map(|step| &step.status);
+        matches!(status, Some(Status::Started { .. } | Status::UndoStarted))
+    }
+}
