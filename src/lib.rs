@@ -4,4 +4,5 @@ pub mod clock;
 pub mod domain;
 pub mod error;
 pub mod protocol;
+pub mod provider;
 pub mod session;
