@@ -6,3 +6,4 @@ pub mod error;
 pub mod protocol;
 pub mod provider;
 pub mod session;
+pub mod store;
