@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod domain;
 pub mod error;
+pub mod forward;
 pub mod protocol;
 pub mod provider;
 pub mod session;

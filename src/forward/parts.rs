@@ -1,0 +1,222 @@
+//! An endpoint taken apart: descriptors, and a note that says what they are.
+//!
+//! [`super::Endpoint::dismantle`] makes [`Parts`]; [`super::Endpoint::resume`] serves them again, in
+//! this process or in another. For the way between processes, [`Parts::into_pieces`] splits them
+//! into a note for the message and descriptors for its ancillary data (the kernel takes at most 253
+//! a message), and [`Parts::from_pieces`] joins them. Dropped parts close everything.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::forward::relay::Link;
+use crate::forward::{BindError, Bound, Conduit, ConduitKind, EndpointAddress, Peer, Totals};
+
+/// An endpoint at rest: nothing runs, nothing is lost, clients wait.
+#[derive(Debug)]
+pub struct Parts {
+    /// The listener. Clients that connect meanwhile wait in its queue.
+    pub listener: Bound,
+    /// The open connections.
+    pub connections: Vec<Passed>,
+    /// The counters so far.
+    pub totals: Totals,
+    /// Number of the next connection.
+    pub next_conn: u64,
+    /// Time since a byte last flowed.
+    pub quiet_for: Duration,
+}
+
+/// An open connection at rest.
+#[derive(Debug)]
+pub struct Passed {
+    /// The socket to the client.
+    pub client: OwnedFd,
+    /// The socket to the target.
+    pub target: OwnedFd,
+    /// All that is not a descriptor.
+    pub note: PassedNote,
+}
+
+/// What is known of an open connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedNote {
+    /// Number of the connection.
+    pub conn: u64,
+    /// Who connected.
+    pub peer: Peer,
+    /// Whose process that is.
+    pub uid: u32,
+    /// What the client's descriptor is.
+    pub client_kind: ConduitKind,
+    /// What the target's descriptor is.
+    pub target_kind: ConduitKind,
+    /// From client to target.
+    pub up: Direction,
+    /// From target to client.
+    pub down: Direction,
+}
+
+/// How far one direction of a connection has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Direction {
+    /// Bytes handed on.
+    pub bytes: u64,
+    /// No more bytes come, and the other side was told so.
+    pub ended: bool,
+}
+
+/// All of [`Parts`] that is not a descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartsNote {
+    /// Where the listener listens.
+    pub address: EndpointAddress,
+    /// The open connections, in the order of their descriptors.
+    pub connections: Vec<PassedNote>,
+    /// The counters so far.
+    pub totals: Totals,
+    /// Number of the next connection.
+    pub next_conn: u64,
+    /// Time since a byte last flowed.
+    pub quiet_ms: u64,
+}
+
+/// Why pieces do not make parts.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// Descriptors were lost on the way, or do not belong to this note.
+    #[error("failed to take over an endpoint: {found} descriptors came, the note names {wanted}")]
+    Count {
+        /// Descriptors that came.
+        found: usize,
+        /// Descriptors that the note names.
+        wanted: usize,
+    },
+    /// The first descriptor is not the listener.
+    #[error(transparent)]
+    Listener(#[from] BindError),
+}
+
+impl Parts {
+    /// Splits into a note and descriptors: the listener, then client and target of each connection.
+    ///
+    /// From here on a socket file is not removed when the descriptors are closed.
+    #[must_use]
+    pub fn into_pieces(self) -> (PartsNote, Vec<OwnedFd>) {
+        let note = PartsNote {
+            address: self.listener.address().clone(),
+            connections: self.connections.iter().map(|passed| passed.note).collect(),
+            totals: self.totals,
+            next_conn: self.next_conn,
+            quiet_ms: u64::try_from(self.quiet_for.as_millis()).unwrap_or(u64::MAX),
+        };
+        let mut descriptors = vec![self.listener.into_fd()];
+        descriptors.extend(self.connections.into_iter().flat_map(|p| [p.client, p.target]));
+        (note, descriptors)
+    }
+
+    /// Joins what [`Parts::into_pieces`] split.
+    pub fn from_pieces(note: PartsNote, descriptors: Vec<OwnedFd>) -> Result<Self, PartsError> {
+        let (found, wanted) = (descriptors.len(), 1 + 2 * note.connections.len());
+        let mut descriptors = descriptors.into_iter();
+        let listener = match descriptors.next() {
+            Some(listener) if found == wanted => listener,
+            _ => return Err(PartsError::Count { found, wanted }),
+        };
+        let listener = Bound::from_fd(note.address, listener)?;
+        let mut connections = Vec::with_capacity(note.connections.len());
+        for note in note.connections {
+            if let (Some(client), Some(target)) = (descriptors.next(), descriptors.next()) {
+                connections.push(Passed { client, target, note });
+            }
+        }
+        let quiet_for = Duration::from_millis(note.quiet_ms);
+        let (totals, next_conn) = (note.totals, note.next_conn);
+        Ok(Self { listener, connections, totals, next_conn, quiet_for })
+    }
+}
+
+impl TryFrom<Link> for Passed {
+    type Error = io::Error;
+
+    fn try_from(link: Link) -> io::Result<Self> {
+        let note = PassedNote {
+            conn: link.conn,
+            peer: link.peer,
+            uid: link.uid,
+            client_kind: link.client.kind(),
+            target_kind: link.target.kind(),
+            up: link.up,
+            down: link.down,
+        };
+        Ok(Self { client: link.client.into_fd()?, target: link.target.into_fd()?, note })
+    }
+}
+
+impl TryFrom<Passed> for Link {
+    type Error = io::Error;
+
+    fn try_from(passed: Passed) -> io::Result<Self> {
+        let PassedNote { conn, peer, uid, client_kind, target_kind, up, down } = passed.note;
+        let client = Conduit::from_fd(client_kind, passed.client)?;
+        let target = Conduit::from_fd(target_kind, passed.target)?;
+        Ok(Self { conn, peer, uid, client, target, up, down })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Listen;
+    use super::*;
+
+    fn parts() -> Parts {
+        let (client, target) = std::os::unix::net::UnixStream::pair().unwrap();
+        let note = PassedNote {
+            conn: 7,
+            peer: Peer::Unix { pid: Some(1) },
+            uid: 1000,
+            client_kind: ConduitKind::Unix,
+            target_kind: ConduitKind::Unix,
+            up: Direction { bytes: 3, ended: true },
+            down: Direction { bytes: 4, ended: false },
+        };
+        Parts {
+            listener: Listen::Loopback { port: None }.bind().unwrap(),
+            connections: vec![Passed { client: client.into(), target: target.into(), note }],
+            totals: Totals { bytes_up: 3, bytes_down: 4, ..Totals::default() },
+            next_conn: 8,
+            quiet_for: Duration::from_millis(1500),
+        }
+    }
+
+    #[test]
+    fn pieces_make_the_parts_again_after_a_trip_through_text() {
+        let parts = parts();
+        let address = parts.listener.address().clone();
+        let (note, descriptors) = parts.into_pieces();
+        assert_eq!(descriptors.len(), 3);
+        let text = serde_json::to_string(&note).unwrap();
+        let note: PartsNote = serde_json::from_str(&text).unwrap();
+        let again = Parts::from_pieces(note, descriptors).unwrap();
+        assert_eq!(*again.listener.address(), address);
+        assert_eq!(again.connections[0].note.up, Direction { bytes: 3, ended: true });
+        assert_eq!(again.next_conn, 8);
+        assert_eq!(again.quiet_for, Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn a_lost_descriptor_is_told() {
+        let (note, mut descriptors) = parts().into_pieces();
+        descriptors.pop();
+        let told = Parts::from_pieces(note, descriptors).unwrap_err();
+        insta::assert_snapshot!(
+            told,
+            @"failed to take over an endpoint: 2 descriptors came, the note names 3"
+        );
+    }
+}
