@@ -125,7 +125,7 @@ impl Policy {
         request: &OpenRequest,
         catalogue: &Catalogue,
     ) -> Result<Accepted, PolicyError> {
-        let target = self.target(&request.target, catalogue)?;
+        let target = self.accept_target(&request.target, catalogue)?;
         let reason = self.reason(&request.reason)?;
         let lease_max = self.lease_max(&target);
         let lease = request.duration.unwrap_or(self.duration_default.min(lease_max));
@@ -169,7 +169,16 @@ impl Policy {
         target.duration_max.map_or(self.duration_max, |max| max.min(self.duration_max))
     }
 
-    fn target(&self, choice: &TargetChoice, catalogue: &Catalogue) -> Result<Target, PolicyError> {
+    /// Decides whether a target may be opened, and makes one up for an address in no catalogue.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such target or site, or only targets of the catalogue may be opened.
+    pub fn accept_target(
+        &self,
+        choice: &TargetChoice,
+        catalogue: &Catalogue,
+    ) -> Result<Target, PolicyError> {
         match choice {
             TargetChoice::Named(id) => catalogue.targets.get(id).cloned().ok_or_else(|| {
                 let similar = catalogue.similar(id.as_str());

@@ -44,8 +44,10 @@ impl Conduit {
     pub fn from_fd(kind: ConduitKind, fd: OwnedFd) -> io::Result<Self> {
         let domain = sockopt::socket_domain(&fd)?;
         let expected = match kind {
-            ConduitKind::Tcp => domain == rustix::net::AddressFamily::INET
-                || domain == rustix::net::AddressFamily::INET6,
+            ConduitKind::Tcp => {
+                domain == rustix::net::AddressFamily::INET
+                    || domain == rustix::net::AddressFamily::INET6
+            }
             ConduitKind::Unix => domain == rustix::net::AddressFamily::UNIX,
         };
         if !expected || sockopt::socket_type(&fd)? != rustix::net::SocketType::STREAM {

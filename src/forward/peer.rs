@@ -134,7 +134,11 @@ impl Doorman {
             return Err(TurnedAway { uid: None, why: Refusal::Unchecked });
         };
         let uid = judge(found, self.owner)?;
-        if still_whole(stream) { Ok(uid) } else { Err(TurnedAway { uid: None, why: Refusal::Gone }) }
+        if still_whole(stream) {
+            Ok(uid)
+        } else {
+            Err(TurnedAway { uid: None, why: Refusal::Gone })
+        }
     }
 
     /// Checks an accepted UNIX connection. Returns uid and process of a peer that passes.

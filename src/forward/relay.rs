@@ -26,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::forward::buffer::BufferPool;
 use crate::forward::parts::{Direction, Passed};
-use crate::forward::{CloseReason, Conduit, Counters, Dial, DialError, ForwardEvent, Peer, Settings};
+use crate::forward::{
+    CloseReason, Conduit, Counters, Dial, DialError, ForwardEvent, Peer, Settings,
+};
 
 /// What all connections of one endpoint share.
 pub(super) struct Shared {
@@ -204,8 +206,10 @@ async fn relay(link: &mut Link, shared: &Shared) -> Stop {
     match outcome {
         Err(why) => Stop::Torn(why),
         Ok((Pumped::Resting, _) | (_, Pumped::Resting)) => Stop::AtRest,
-        Ok((Pumped::Ended(CloseReason::Finished), Pumped::Ended(why))
-        | (Pumped::Ended(why), Pumped::Ended(_))) => Stop::Ended(why),
+        Ok(
+            (Pumped::Ended(CloseReason::Finished), Pumped::Ended(why))
+            | (Pumped::Ended(why), Pumped::Ended(_)),
+        ) => Stop::Ended(why),
     }
 }
 

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::entry::{EndReason, Entry, Fact, StepIndex};
 use super::plan;
-use super::step::{Status, Step};
+use super::step::Step;
 use crate::domain::audit_event::Actor;
 use crate::domain::id::SessionId;
 use crate::domain::request::Request;
@@ -14,7 +14,7 @@ use crate::domain::time::{Span, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     id: SessionId,
-    request: Option<Box<Request>>,
+    request: Box<Request>,
     requested_at: Timestamp,
     pub(super) steps: Vec<Step>,
     pub(super) activate_by: Timestamp,
@@ -47,26 +47,26 @@ pub struct IllegalEntry {
     pub session: SessionId,
     /// The entry's place, counted from zero.
     pub index: u64,
-    /// What it says.
-    pub fact: Box<Fact>,
+    /// What it says; nothing where the journal is empty.
+    pub fact: Option<Box<Fact>>,
 }
 
 impl Session {
-    /// A session of which nothing is known yet.
+    /// A session of which the request is known and nothing else: the fold of its first entry.
     #[must_use]
-    pub const fn new(id: SessionId) -> Self {
+    pub fn requested(id: SessionId, at: Timestamp, request: Box<Request>) -> Self {
         Self {
             id,
-            request: None,
-            requested_at: Timestamp::from_millis(0),
+            lease: request.lease,
+            request,
+            requested_at: at,
             steps: Vec::new(),
-            activate_by: Timestamp::from_millis(0),
-            lease: Span::ZERO,
+            activate_by: at,
             activated_at: None,
             ending: None,
             ended_at: None,
-            entries: 0,
-            latest: Timestamp::from_millis(0),
+            entries: 1,
+            latest: at,
         }
     }
 
@@ -74,10 +74,19 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The first entry that cannot follow those before it.
+    /// The first entry that cannot follow those before it, or that the journal is empty.
     pub fn replay(id: SessionId, entries: &[Entry]) -> Result<Self, IllegalEntry> {
-        let mut session = Self::new(id);
-        for entry in entries {
+        let illegal = |fact: Option<&Fact>| IllegalEntry {
+            session: id,
+            index: 0,
+            fact: fact.cloned().map(Box::new),
+        };
+        let (first, rest) = entries.split_first().ok_or_else(|| illegal(None))?;
+        let Fact::Requested(request) = &first.fact else {
+            return Err(illegal(Some(&first.fact)));
+        };
+        let mut session = Self::requested(id, first.at, request.clone());
+        for entry in rest {
             session.evolve(entry)?;
         }
         Ok(session)
@@ -91,7 +100,7 @@ impl Session {
     pub fn evolve(&mut self, entry: &Entry) -> Result<(), IllegalEntry> {
         let accepted = self.take_in(entry);
         if accepted.is_none() {
-            let fact = Box::new(entry.fact.clone());
+            let fact = Some(Box::new(entry.fact.clone()));
             return Err(IllegalEntry { session: self.id, index: self.entries, fact });
         }
         self.entries += 1;
@@ -105,11 +114,6 @@ impl Session {
             return None;
         }
         match fact {
-            Fact::Requested(request) if self.request.is_none() => {
-                self.lease = request.lease;
-                self.requested_at = *at;
-                self.request = Some(request.clone());
-            }
             Fact::Planned { steps, activate_by } if self.is_unplanned() => {
                 let plan = plan::Plan::new(steps.clone()).ok()?;
                 self.steps = plan.into_steps().into_iter().map(Step::new).collect();
@@ -119,14 +123,14 @@ impl Session {
                 self.activated_at = Some(*at);
             }
             Fact::Extended { lease, .. } if self.may_extend_to(*lease) => self.lease = *lease,
-            Fact::EndRequested { reason, detail, by } if self.request.is_some() => {
+            Fact::EndRequested { reason, detail, by } => {
                 self.end(*at, *reason, detail.clone(), by.clone());
             }
-            Fact::Restarted if self.request.is_some() => self.restart(*at),
+            Fact::Restarted => self.restart(*at),
             Fact::RetryRequested { .. } if self.ending.is_some() => {
                 self.map_steps(|step| step.after_retry(*at));
             }
-            Fact::HandedOver if self.request.is_some() => {}
+            Fact::HandedOver => {}
             Fact::Ended if self.ending.is_some() && self.steps.iter().all(Step::is_clear) => {
                 self.ended_at = Some(*at);
             }
@@ -181,7 +185,7 @@ impl Session {
     }
 
     const fn is_unplanned(&self) -> bool {
-        self.request.is_some() && self.steps.is_empty() && self.ending.is_none()
+        self.steps.is_empty() && self.ending.is_none()
     }
 
     /// True when every step is there.
@@ -192,8 +196,7 @@ impl Session {
     /// True when a lease of this length may be given to it.
     #[must_use]
     pub fn may_extend_to(&self, lease: Span) -> bool {
-        let max = self.request.as_ref().map_or(Span::ZERO, |request| request.lease_max);
-        self.is_active() && lease > self.lease && lease <= max
+        self.is_active() && lease > self.lease && lease <= self.request.lease_max
     }
 
     /// Its id.
@@ -202,10 +205,10 @@ impl Session {
         self.id
     }
 
-    /// What was asked for; absent only before the first entry.
+    /// What was asked for.
     #[must_use]
-    pub fn request(&self) -> Option<&Request> {
-        self.request.as_deref()
+    pub const fn request(&self) -> &Request {
+        &self.request
     }
 
     /// When it was asked for.
@@ -284,12 +287,5 @@ impl Session {
     #[must_use]
     pub fn artifact(&self, step: StepIndex) -> Option<&crate::domain::artifact::Artifact> {
         self.steps.get(step).filter(|step| !step.is_clear()).and_then(|step| step.made.as_ref())
-    }
-
-    /// True while a step's status is one whose outcome the engine is waiting for.
-    #[must_use]
-    pub fn is_under_way(&self, step: StepIndex) -> bool {
-        let status = self.steps.get(step).map(|step| &step.status);
-        matches!(status, Some(Status::Started { .. } | Status::UndoStarted))
     }
 }

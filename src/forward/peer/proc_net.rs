@@ -100,7 +100,15 @@ mod tests {
         assert_eq!(find(TCP, from(0xD434)), None);
         assert_eq!(find(TCP, from(1)), None);
         assert_eq!(find("", from(1)), None);
-        for word in ["", ":", "0100007F", "0100007:1F90", "0100007Fé:1", "0100007F00:1F90", "0100007F:1F901"] {
+        for word in [
+            "",
+            ":",
+            "0100007F",
+            "0100007:1F90",
+            "0100007Fé:1",
+            "0100007F00:1F90",
+            "0100007F:1F901",
+        ] {
             assert_eq!(parse_address(word), None, "{word}");
         }
     }

@@ -250,10 +250,8 @@ mod tests {
     fn the_kernel_shows_a_client_and_then_its_absence() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let wanted = Tuple {
-            local: client.local_addr().unwrap(),
-            remote: client.peer_addr().unwrap(),
-        };
+        let wanted =
+            Tuple { local: client.local_addr().unwrap(), remote: client.peer_addr().unwrap() };
         let mut kernel = SockDiag::open().unwrap();
         let found = kernel.find(wanted).unwrap().unwrap();
         assert_eq!(found.state, ESTABLISHED);

@@ -1,0 +1,202 @@
+//! Carries one effect out and says in one fact what came of it.
+//!
+//! Every call has a time limit. A change that does not answer in time has an unknown outcome; a
+//! look or an undo that does not answer has failed, and is tried again.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::doors::{Behind, EndpointAction};
+use super::opening;
+use super::shared::Shared;
+use crate::domain::artifact::{Artifact, Marker};
+use crate::domain::id::SessionId;
+use crate::domain::text;
+use crate::domain::time::Span;
+use crate::forward::ForwardEvent;
+use crate::provider::{Applied, Looked, Made, Provider, StepCall, Undone};
+use crate::session::{Carrier, Effect, Fact, PlannedStep, Session, StepIndex};
+
+/// One effect with everything it needs, cut loose from the session.
+pub(super) struct Job {
+    pub effect: Effect,
+    session: SessionId,
+    marker: Marker,
+    step: PlannedStep,
+    /// The steps of the provider that carries the path.
+    steps: Vec<Made>,
+    path: Option<Arc<dyn Provider>>,
+    /// The provider that carries this step; none where it has gone from the configuration.
+    provider: Option<Arc<dyn Provider>>,
+    events: mpsc::Sender<ForwardEvent>,
+}
+
+/// What came of an effect.
+pub(super) struct Done {
+    pub fact: Fact,
+    /// Something that a person must know besides.
+    pub alarm: Option<String>,
+}
+
+impl Job {
+    /// Cuts an effect loose; nothing where the session has no such step.
+    pub fn new(
+        effect: Effect,
+        session: &Session,
+        shared: &Shared,
+        events: &mpsc::Sender<ForwardEvent>,
+    ) -> Option<Self> {
+        let step = session.steps().get(effect.step())?.planned.clone();
+        let path = shared.providers.find(&session.request().path.provider);
+        let provider = match &step.carrier {
+            Carrier::Provider(id) => shared.providers.find(id),
+            Carrier::Endpoint => None,
+        };
+        Some(Self {
+            effect,
+            session: session.id(),
+            marker: marker(session, shared),
+            step,
+            steps: made(session),
+            path,
+            provider,
+            events: events.clone(),
+        })
+    }
+
+    /// Carries the effect out.
+    pub async fn run(self, shared: Arc<Shared>) -> Done {
+        let (step, limit) = (self.effect.step(), self.step.timeout);
+        let late = format!("no answer within {limit}");
+        let (done, fallback) = match self.effect.clone() {
+            Effect::Apply { before, .. } => (
+                within(limit, self.apply(&shared, before.as_ref(), step)).await,
+                Fact::OutcomeUnknown { step, why: late },
+            ),
+            Effect::Look { artifact, .. } => (
+                within(limit, self.look(&shared, artifact.as_ref(), step)).await,
+                Fact::LookFailed { step, why: late },
+            ),
+            Effect::Undo { artifact, .. } => (
+                within(limit, self.undo(&shared, artifact.as_ref(), step)).await,
+                Fact::UndoSent { step, problem: Some(late) },
+            ),
+        };
+        done.unwrap_or(Done { fact: fallback, alarm: None })
+    }
+
+    async fn apply(&self, shared: &Shared, before: Option<&Artifact>, step: StepIndex) -> Done {
+        if self.step.carrier == Carrier::Endpoint {
+            return self.open_door(shared, before, step);
+        }
+        let applied = match &self.provider {
+            Some(provider) => provider.apply(self.call(before)).await,
+            None => Applied::Refused(self.gone()),
+        };
+        plain(match applied {
+            Applied::Applied(artifact) => Fact::StepApplied { step, artifact },
+            Applied::Refused(why) => Fact::StepRefused { step, why: text::shown(&why) },
+            Applied::Unknown(why) => Fact::OutcomeUnknown { step, why: text::shown(&why) },
+        })
+    }
+
+    async fn look(&self, shared: &Shared, artifact: Option<&Artifact>, step: StepIndex) -> Done {
+        let looked = match (&self.step.carrier, &self.provider) {
+            (Carrier::Endpoint, _) => {
+                shared.doors.look(self.session).map_or(Looked::Absent, Looked::Found)
+            }
+            (Carrier::Provider(_), Some(provider)) => provider.look(self.call(artifact)).await,
+            (Carrier::Provider(_), None) => Looked::Unclear(self.gone()),
+        };
+        plain(match looked {
+            Looked::Found(artifact) => Fact::StepFound { step, artifact },
+            Looked::Absent => Fact::StepAbsent { step },
+            Looked::Unclear(why) => Fact::LookFailed { step, why: text::shown(&why) },
+        })
+    }
+
+    async fn undo(&self, shared: &Shared, artifact: Option<&Artifact>, step: StepIndex) -> Done {
+        let undone = match (&self.step.carrier, &self.provider) {
+            (Carrier::Endpoint, _) => {
+                shared.doors.close(self.session).await;
+                Undone::Sent
+            }
+            (Carrier::Provider(_), Some(provider)) => provider.undo(self.call(artifact)).await,
+            (Carrier::Provider(_), None) => Undone::Problem(self.gone()),
+        };
+        plain(match undone {
+            Undone::Sent => Fact::UndoSent { step, problem: None },
+            Undone::Problem(why) => Fact::UndoSent { step, problem: Some(text::shown(&why)) },
+        })
+    }
+
+    fn open_door(&self, shared: &Shared, before: Option<&Artifact>, step: StepIndex) -> Done {
+        let refused = |why: String| plain(Fact::StepRefused { step, why });
+        let Ok(action) = EndpointAction::deserialize(&self.step.action) else {
+            return refused("the step's parameters are damaged".to_owned());
+        };
+        let Some(provider) = self.path.clone() else {
+            return refused(self.gone());
+        };
+        let (session, steps, events) = (self.session, self.steps.clone(), self.events.clone());
+        let behind = Behind { session, provider, steps, events };
+        match shared.doors.open(&action, before, &shared.sockets_dir, behind) {
+            Ok(opened) => {
+                let fact = Fact::StepApplied { step, artifact: Some(opened.artifact) };
+                Done { fact, alarm: opened.alarm }
+            }
+            Err(why) => refused(text::shown(&why)),
+        }
+    }
+
+    fn call<'a>(&'a self, artifact: Option<&'a Artifact>) -> StepCall<'a> {
+        StepCall {
+            session: self.session,
+            marker: &self.marker,
+            step: &self.step,
+            artifact,
+            steps: &self.steps,
+        }
+    }
+
+    fn gone(&self) -> String {
+        match &self.step.carrier {
+            Carrier::Provider(id) => format!("the provider `{id}` is not in the configuration"),
+            Carrier::Endpoint => {
+                "the provider that carries the path is not in the configuration".to_owned()
+            }
+        }
+    }
+}
+
+/// Returns the steps of the provider that carries a session's path, with what each made.
+pub(super) fn made(session: &Session) -> Vec<Made> {
+    let steps = session.steps().iter().enumerate();
+    let carried = steps.filter(|(_, step)| step.planned.carrier != Carrier::Endpoint);
+    let made = |(index, step): (StepIndex, &crate::session::Step)| Made {
+        step: step.planned.clone(),
+        artifact: session.artifact(index).cloned(),
+    };
+    carried.map(made).collect()
+}
+
+/// Returns the mark of a session's artifacts.
+///
+/// Their expiry is the latest instant at which the session could still need them, so that a sweep
+/// which trusts the mark alone never takes anything from a living session.
+pub(super) fn marker(session: &Session, shared: &Shared) -> Marker {
+    let needed_until = opening::needed_until(session.requested_at(), session.request().lease_max);
+    Marker::new(&shared.installation, session.id(), needed_until)
+}
+
+async fn within<T>(limit: Span, future: impl Future<Output = T>) -> Option<T> {
+    timeout(limit.to_std(), future).await.ok()
+}
+
+fn plain(fact: Fact) -> Done {
+    Done { fact, alarm: None }
+}

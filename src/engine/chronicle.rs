@@ -1,0 +1,285 @@
+//! What the audit gets: which facts are events, and how they read.
+
+use serde_json::json;
+
+use super::interpreter::Who;
+use super::shared::Shared;
+use crate::domain::audit_event::{Actor, AuditDraft, Object, Outcome, Source};
+use crate::domain::text;
+use crate::forward::{CloseReason, ForwardEvent, Peer};
+use crate::protocol::Severity;
+use crate::session::{Entry, Fact, Session, StepIndex, receipt};
+
+/// Returns the events of entries that are about to be appended to a session's journal.
+pub(super) fn drafts(
+    shared: &Shared,
+    before: &Session,
+    entries: &[Entry],
+    who: &Who,
+) -> Vec<AuditDraft> {
+    let mut session = before.clone();
+    let mut drafts = vec![];
+    for entry in entries {
+        let was_owed = session.is_owed();
+        let was_begun = session.steps().iter().any(|step| step.started_at.is_some());
+        if session.evolve(entry).is_err() {
+            continue;
+        }
+        let mut add = |draft: Option<AuditDraft>| drafts.extend(draft);
+        if matches!(entry.fact, Fact::StepStarted { .. }) && !was_begun {
+            add(Some(about(shared, &session, who, "session.activating", "Session is opening")));
+        }
+        add(draft(shared, &session, &entry.fact, who));
+        if session.is_owed() && !was_owed {
+            let what = "Something that the session made is not proven gone";
+            let mut draft = about(shared, &session, who, "session.cleanup_owed", what);
+            draft.outcome = Outcome::Failure;
+            add(Some(draft));
+        }
+    }
+    drafts
+}
+
+/// Returns the event of a session's request.
+pub(super) fn drafts_of_request(shared: &Shared, session: &Session, who: &Who) -> Vec<AuditDraft> {
+    let request = session.request();
+    let what = format!("Session on {} requested for {}", request.target.id, request.lease);
+    let mut draft = about(shared, session, who, "session.requested", &what);
+    draft.metadata = Some(json!({
+        "lease_seconds": request.lease.as_seconds(),
+        "address": request.target.address,
+        "path": { "provider": request.path.provider, "why": request.path.why },
+    }));
+    vec![draft]
+}
+
+/// Returns the event of a request that was refused.
+pub(super) fn rejected(
+    shared: &Shared,
+    who: &Who,
+    target: &str,
+    reason: &str,
+    why: &str,
+) -> AuditDraft {
+    let target = text::shown(target);
+    let what = format!("Session on {target} refused: {why}");
+    AuditDraft {
+        outcome: Outcome::Failure,
+        object: Some(Object { kind: "target".into(), id: target.clone(), name: target }),
+        source: who.source.clone(),
+        reason: Some(text::shown(reason)),
+        drill: shared.drill,
+        ..AuditDraft::new("session.rejected", what, who.actor.clone())
+    }
+}
+
+/// Returns an event about a provider or the engine.
+pub(super) fn plain(
+    shared: &Shared,
+    kind: &str,
+    what: &str,
+    who: &Who,
+    object: Option<Object>,
+) -> AuditDraft {
+    AuditDraft {
+        object,
+        source: who.source.clone(),
+        drill: shared.drill,
+        ..AuditDraft::new(kind, what, who.actor.clone())
+    }
+}
+
+/// True for facts that tell what the world did: they are taken in even when they cannot be saved.
+pub(super) const fn is_news_of_the_world(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::StepApplied { .. }
+            | Fact::StepRefused { .. }
+            | Fact::OutcomeUnknown { .. }
+            | Fact::StepFound { .. }
+            | Fact::StepAbsent { .. }
+            | Fact::LookFailed { .. }
+            | Fact::UndoSent { .. }
+    )
+}
+
+/// Returns the events of what happened at a session's endpoint; strangers of one kind are counted
+/// together, so that a flood of them is one event.
+pub(super) fn connection_drafts(
+    shared: &Shared,
+    session: &Session,
+    events: &[ForwardEvent],
+) -> Vec<AuditDraft> {
+    let mut drafts: Vec<AuditDraft> = vec![];
+    let mut refused: Vec<(String, Option<u32>, String, u64)> = vec![];
+    for event in events {
+        match event {
+            ForwardEvent::Refused { peer, uid, why } => {
+                let why = why.to_string();
+                match refused.iter_mut().find(|seen| seen.1 == *uid && seen.2 == why) {
+                    Some(seen) => seen.3 += 1,
+                    None => refused.push((peer.to_string(), *uid, why, 1)),
+                }
+            }
+            other => drafts.extend(connection_draft(shared, session, other)),
+        }
+    }
+    for (peer, uid, why, count) in refused {
+        let what = format!("Connection to the local endpoint refused: {why}");
+        let mut draft = connection(shared, session, "session.connection.refused", &what);
+        draft.outcome = Outcome::Failure;
+        draft.source.uid = uid;
+        draft.metadata = Some(json!({ "peer": peer, "count": count }));
+        drafts.push(draft);
+    }
+    drafts
+}
+
+/// Returns what people should be told at once of what happened at an endpoint.
+pub(super) fn notice(event: &ForwardEvent) -> Option<(Severity, String)> {
+    match event {
+        ForwardEvent::Refused { uid, why, .. } => {
+            let uid = uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+            Some((Severity::Warning, format!("a connection was refused: {why} (uid {uid})")))
+        }
+        ForwardEvent::DialFailed { why, .. } => {
+            Some((Severity::Warning, text::shown(&why.to_string())))
+        }
+        ForwardEvent::Exhausted { why } => {
+            Some((Severity::Alarm, format!("no connection can be taken: {why}")))
+        }
+        ForwardEvent::Opened { .. } | ForwardEvent::Closed { .. } | ForwardEvent::Idle => None,
+    }
+}
+
+fn draft(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<AuditDraft> {
+    let make = |kind: &str, what: &str| about(shared, session, who, kind, what);
+    let failed = |kind: &str, what: &str, outcome: Outcome| {
+        Some(AuditDraft { outcome, ..about(shared, session, who, kind, what) })
+    };
+    match fact {
+        Fact::StepApplied { step, artifact } => {
+            let mut draft =
+                make("session.step.applied", &format!("Done: {}", label(session, *step)));
+            draft.metadata = artifact.as_ref().map(|made| json!({ "artifact": made.to_string() }));
+            Some(draft)
+        }
+        Fact::StepRefused { step, why } => {
+            let what = format!("Refused: {}: {why}", label(session, *step));
+            failed("session.step.refused", &what, Outcome::Failure)
+        }
+        Fact::OutcomeUnknown { step, why } => {
+            let what = format!("Outcome unknown: {}: {why}", label(session, *step));
+            failed("session.step.unknown", &what, Outcome::Unknown)
+        }
+        Fact::StepAbsent { step } if session.steps().get(*step).is_some_and(|it| it.is_spent()) => {
+            Some(make("session.step.gone", &format!("Seen gone: {}", label(session, *step))))
+        }
+        Fact::Activated => {
+            let mut draft = make("session.activated", "Session is Active");
+            let ends_at = session.lease_ends_at().map(|at| at.to_rfc3339());
+            draft.metadata = Some(json!({ "lease_ends_at": ends_at }));
+            Some(draft)
+        }
+        Fact::Extended { lease, .. } => {
+            let mut draft = make("session.extended", &format!("Lease is {lease} now"));
+            draft.changes = Some(json!({ "after": { "lease_seconds": lease.as_seconds() } }));
+            Some(draft)
+        }
+        Fact::EndRequested { reason, detail, by } => {
+            let detail = detail.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
+            let mut draft =
+                make("session.end_requested", &format!("Session ends, {reason}{detail}"));
+            draft.actor = by.clone();
+            Some(draft)
+        }
+        Fact::Ended => {
+            let mut draft = make("session.ended", "Everything the session made was seen gone");
+            draft.metadata = Some(json!({ "receipt": receipt_lines(session) }));
+            Some(draft)
+        }
+        _ => None,
+    }
+}
+
+fn receipt_lines(session: &Session) -> Vec<serde_json::Value> {
+    let line = |line: receipt::Line| {
+        json!({
+            "artifact": line.artifact,
+            "made_at": line.made_at.to_rfc3339(),
+            "gone_at": line.gone_at.map(|at| at.to_rfc3339()),
+        })
+    };
+    receipt::receipt(session).into_iter().map(line).collect()
+}
+
+fn about(shared: &Shared, session: &Session, who: &Who, kind: &str, what: &str) -> AuditDraft {
+    let request = session.request();
+    AuditDraft {
+        object: Some(Object {
+            kind: "target".to_owned(),
+            id: request.target.id.to_string(),
+            name: text::shown(&request.target.name),
+        }),
+        session: Some(session.id()),
+        source: Source { host: Some(shared.host.clone()), ..who.source.clone() },
+        reason: Some(request.reason.clone()),
+        drill: request.drill,
+        ..AuditDraft::new(kind, what, who.actor.clone())
+    }
+}
+
+fn connection_draft(
+    shared: &Shared,
+    session: &Session,
+    event: &ForwardEvent,
+) -> Option<AuditDraft> {
+    match event {
+        ForwardEvent::Opened { conn, peer, uid } => {
+            let what = "Connection through the local endpoint opened";
+            let mut draft = connection(shared, session, "session.connection.opened", what);
+            draft.source.uid = Some(*uid);
+            draft.metadata = Some(json!({ "connection": conn, "peer": shown(peer) }));
+            Some(draft)
+        }
+        ForwardEvent::Closed { conn, bytes_up, bytes_down, why } => {
+            let what = format!("Connection through the local endpoint closed: {}", closed(*why));
+            let mut draft = connection(shared, session, "session.connection.closed", &what);
+            draft.metadata = Some(json!({
+                "connection": conn, "bytes_up": bytes_up, "bytes_down": bytes_down,
+            }));
+            Some(draft)
+        }
+        ForwardEvent::DialFailed { conn, peer, why } => {
+            let what = format!("Connection refused: {}", text::shown(&why.to_string()));
+            let mut draft = connection(shared, session, "session.connection.refused", &what);
+            draft.outcome = Outcome::Failure;
+            draft.metadata = Some(json!({ "connection": conn, "peer": shown(peer) }));
+            Some(draft)
+        }
+        ForwardEvent::Refused { .. } | ForwardEvent::Exhausted { .. } | ForwardEvent::Idle => None,
+    }
+}
+
+fn connection(shared: &Shared, session: &Session, kind: &str, what: &str) -> AuditDraft {
+    let who = Who { actor: Actor::engine(), source: Source::default() };
+    about(shared, session, &who, kind, what)
+}
+
+const fn closed(why: CloseReason) -> &'static str {
+    match why {
+        CloseReason::Finished => "both sides were done",
+        CloseReason::ClientBroke(_) => "the client broke off",
+        CloseReason::TargetBroke(_) => "the target broke off",
+        CloseReason::Cut => "the session ended",
+        CloseReason::Undrained => "it could not be handed over",
+    }
+}
+
+fn shown(peer: &Peer) -> String {
+    peer.to_string()
+}
+
+fn label(session: &Session, step: StepIndex) -> &str {
+    session.steps().get(step).map_or("step", |step| step.planned.label.as_str())
+}

@@ -1,0 +1,555 @@
+//! The loop: serves calls, hears what sessions do, and tells faces. It never waits for the world.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::chronicle;
+use super::desk;
+use super::faces::Faces;
+use super::handover::Parcel;
+use super::interpreter::{Order, Update, Who};
+use super::recovery;
+use super::shared::{EngineParts, Shared, store_report};
+use crate::clock::{Anchor, Clock};
+use crate::domain::audit_event::AuditEvent;
+use crate::domain::id::SessionId;
+use crate::domain::time::{Span, Timestamp};
+use crate::error::{Kind, Report};
+use crate::forward::Parts;
+use crate::protocol::{
+    Call, EngineHandle, EngineView, Event, Notice, Origin, PolicyView, ProviderView, SessionQuery,
+    SessionView, Severity, Snapshot, Subscription,
+};
+use crate::session::Entry;
+use crate::store::{Batch, Store};
+
+/// The engine as a task.
+pub struct Engine;
+
+/// An engine that runs.
+pub struct Running {
+    /// How faces reach it.
+    pub handle: EngineHandle,
+    /// How its process steers it.
+    pub control: Control,
+    task: JoinSet<Outcome>,
+}
+
+/// How the process that hosts an engine steers it.
+#[derive(Clone, Debug)]
+pub struct Control {
+    orders: mpsc::Sender<Steer>,
+}
+
+/// Why an engine has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Somebody stopped it.
+    Stopped,
+    /// Nothing lived any more and nobody listened.
+    Idle,
+    /// It gave everything to another process.
+    HandedOver,
+}
+
+enum Steer {
+    HandOver { reply: oneshot::Sender<Parcel> },
+    Stop,
+}
+
+/// One session that is not over.
+pub(super) struct Live {
+    pub view: Option<Box<SessionView>>,
+    pub mailbox: mpsc::Sender<Order>,
+}
+
+/// What calls are served from.
+pub(super) struct Core {
+    pub shared: Arc<Shared>,
+    pub sessions: BTreeMap<SessionId, Live>,
+    pub tasks: JoinSet<()>,
+    pub updates: mpsc::Sender<Update>,
+    pub faces: Faces,
+    ended: VecDeque<Box<SessionView>>,
+    ended_total: u64,
+    audit: VecDeque<AuditEvent>,
+    reasons: Vec<String>,
+    alarms: BTreeMap<String, Notice>,
+    shown_providers: Vec<ProviderView>,
+    wall_offset_millis: i64,
+    /// When the last call or face was there.
+    busy_at: Instant,
+}
+
+impl Engine {
+    /// Starts an engine: opens what is durable, takes up every session that lives, and serves.
+    ///
+    /// `inherited` is what another process handed over.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or written.
+    pub async fn start(
+        parts: EngineParts,
+        inherited: BTreeMap<SessionId, Option<Parts>>,
+    ) -> Result<Running, Report> {
+        let store = Arc::clone(&parts.store);
+        let failed = |error| store_report(&error);
+        let ended = SessionQuery { ended: true, limit: ENDED_SHOWN, ..SessionQuery::default() };
+        let (journals, ended, ended_total, reasons, audit) = tokio::try_join!(
+            store.open_journals(),
+            store.sessions(ended),
+            store.ended_total(),
+            store.reasons(REASONS_SHOWN),
+            store.audit_tail(AUDIT_SHOWN, None),
+        )
+        .map_err(failed)?;
+        let clock = resume_clock(&*store, &journals, &ended).await?;
+        let shared = Shared::new(parts, clock);
+        let (calls, inbox) = mpsc::channel(CALLS_MAX);
+        let (orders, steering) = mpsc::channel(4);
+        let (updates, news) = mpsc::channel(UPDATES_MAX);
+        let origin = Origin { uid: shared.operator.uid, ..Origin::default() };
+        let mut core = Core {
+            sessions: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            updates,
+            faces: Faces::default(),
+            ended: ended.into_iter().filter(|it| !it.state.is_live()).map(Box::new).collect(),
+            ended_total,
+            audit: audit.into(),
+            reasons,
+            alarms: BTreeMap::new(),
+            shown_providers: vec![],
+            wall_offset_millis: shared.clock.wall_offset_millis(),
+            busy_at: Instant::now(),
+            shared,
+        };
+        core.take_up(journals, inherited).await?;
+        let mut task = JoinSet::new();
+        task.spawn(core.serve(inbox, news, steering));
+        Ok(Running { handle: EngineHandle::new(calls, origin), control: Control { orders }, task })
+    }
+}
+
+impl Running {
+    /// Waits until the engine has stopped.
+    pub async fn finished(&mut self) -> Outcome {
+        match self.task.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(error)) => {
+                tracing::error!(%error, "the engine failed");
+                Outcome::Stopped
+            }
+            None => Outcome::Stopped,
+        }
+    }
+}
+
+impl Control {
+    /// Brings every session to rest and returns what they hold. The engine has then stopped
+    /// serving, and the store is closed.
+    pub async fn hand_over(&self) -> Option<Parcel> {
+        let (reply, parcel) = oneshot::channel();
+        self.orders.send(Steer::HandOver { reply }).await.ok()?;
+        parcel.await.ok()
+    }
+
+    /// Stops the engine. Sessions that live are taken up at the next start.
+    pub async fn stop(&self) {
+        // An engine that is gone has stopped.
+        self.orders.send(Steer::Stop).await.ok();
+    }
+}
+
+impl Core {
+    async fn serve(
+        mut self,
+        mut calls: mpsc::Receiver<Call>,
+        mut news: mpsc::Receiver<Update>,
+        mut steering: mpsc::Receiver<Steer>,
+    ) -> Outcome {
+        self.check_providers();
+        let mut pulse = Pulse::new(&self.shared.clock);
+        loop {
+            let watched = self.faces.count();
+            tokio::select! {
+                Some(update) = news.recv() => self.take_update(update),
+                Some(call) = calls.recv() => {
+                    self.busy_at = Instant::now();
+                    if self.take_call(call) {
+                        return self.stop(Outcome::Stopped).await;
+                    }
+                }
+                Some(steer) = steering.recv() => match steer {
+                    Steer::Stop => return self.stop(Outcome::Stopped).await,
+                    Steer::HandOver { reply } => return self.hand_over(&mut news, reply).await,
+                },
+                Some(_) = self.tasks.join_next() => {}
+                () = self.faces.one_left(), if watched > 0 => self.faces_changed(),
+                () = sleep_until(pulse.next), if self.needs_pulse() => {
+                    self.pulse(&mut pulse);
+                    if self.may_leave() {
+                        return self.stop(Outcome::Idle).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything as it stands, and a place among those who listen.
+    pub fn subscribe(&mut self) -> Subscription {
+        let events = self.faces.add();
+        self.faces_changed();
+        Subscription { snapshot: Box::new(self.snapshot()), events }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let live = self.sessions.values().filter_map(|live| live.view.as_deref());
+        let mut sessions: Vec<_> =
+            live.chain(self.ended.iter().map(AsRef::as_ref)).cloned().collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.id));
+        let policy = &self.shared.policy;
+        Snapshot {
+            now: self.shared.now(),
+            engine: self.engine_view(),
+            providers: self.provider_views(),
+            sessions,
+            sessions_ended_total: self.ended_total,
+            audit: self.audit.iter().cloned().collect(),
+            reasons: self.reasons.clone(),
+            policy: PolicyView {
+                duration_max: policy.duration_max,
+                duration_default: policy.duration_default,
+                reason_pattern: policy.reason_pattern.as_ref().map(|it| it.as_str().to_owned()),
+                ad_hoc_targets: policy.ad_hoc_targets,
+            },
+            targets_total: self.shared.catalogue.targets.len() as u64,
+        }
+    }
+
+    pub fn engine_view(&self) -> EngineView {
+        let shared = &self.shared;
+        EngineView {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            detached: shared.detached,
+            started_at: shared.started_at,
+            installation: shared.installation.clone(),
+            operator: shared.operator.clone(),
+            host: shared.host.clone(),
+            state_dir: shared.state_dir.clone(),
+            drill: shared.drill,
+            faces: self.faces.count(),
+            wall_offset_millis: self.wall_offset_millis,
+            alarms: self.alarms.values().cloned().collect(),
+        }
+    }
+
+    pub fn provider_views(&self) -> Vec<ProviderView> {
+        let live = self.sessions.values().filter_map(|live| live.view.as_deref());
+        self.shared.providers.views(live)
+    }
+
+    /// The view of a session that is live, or ended not long ago.
+    pub fn known(&self, id: SessionId) -> Option<&SessionView> {
+        let live = self.sessions.get(&id).and_then(|live| live.view.as_deref());
+        live.or_else(|| self.ended.iter().map(AsRef::as_ref).find(|view| view.id == id))
+    }
+
+    fn take_update(&mut self, update: Update) {
+        match update {
+            Update::New { id, mailbox } => {
+                self.sessions.insert(id, Live { view: None, mailbox });
+            }
+            Update::Session { view, audit } => self.session_changed(view, audit),
+            Update::Traffic { session, traffic } => {
+                if let Some(view) = self.sessions.get_mut(&session).and_then(|it| it.view.as_mut())
+                {
+                    view.traffic = traffic;
+                }
+                self.faces.tell(&Event::Traffic { session, traffic });
+            }
+            Update::Notice(notice) => self.faces.tell(&Event::Notice(notice)),
+            Update::Journal { session, problem } => self.journal_changed(session, problem),
+            Update::Audit(events) => self.audit_grew(events),
+            Update::Providers => self.providers_changed(),
+            Update::Finished(id) => {
+                if let Some(view) = self.sessions.remove(&id).and_then(|live| live.view) {
+                    self.ended_total += 1;
+                    self.ended.push_front(view);
+                    self.ended.truncate(ENDED_SHOWN as usize);
+                }
+                self.journal_changed(id, None);
+                self.providers_changed();
+            }
+        }
+    }
+
+    fn session_changed(&mut self, view: Box<SessionView>, audit: Vec<AuditEvent>) {
+        let is_new = self.sessions.get(&view.id).is_some_and(|live| live.view.is_none());
+        if is_new {
+            self.reasons.retain(|reason| *reason != view.reason);
+            self.reasons.insert(0, view.reason.clone());
+            self.reasons.truncate(REASONS_SHOWN as usize);
+        }
+        if let Some(live) = self.sessions.get_mut(&view.id) {
+            live.view = Some(view.clone());
+        }
+        self.faces.tell(&Event::Session(view));
+        self.audit_grew(audit);
+        if is_new {
+            self.providers_changed();
+        }
+    }
+
+    fn audit_grew(&mut self, events: Vec<AuditEvent>) {
+        for event in events {
+            self.faces.tell(&Event::Audit(Box::new(event.clone())));
+            // Batches of several sessions may be told in another order than they were written.
+            let place = self.audit.partition_point(|known| known.seq < event.seq);
+            self.audit.insert(place, event);
+            if self.audit.len() > AUDIT_SHOWN as usize {
+                self.audit.pop_front();
+            }
+        }
+    }
+
+    fn journal_changed(&mut self, session: SessionId, problem: Option<String>) {
+        let key = format!("journal {session}");
+        let changed = match problem {
+            Some(problem) => {
+                let text = format!(
+                    "the journal cannot be written ({problem}); nothing new is opened, ending goes on"
+                );
+                self.alarm(key, text, Some(session))
+            }
+            None => self.alarms.remove(&key).is_some(),
+        };
+        if changed {
+            self.engine_changed();
+        }
+    }
+
+    /// Raises an alarm that stands until it is taken back; false where it stands already.
+    fn alarm(&mut self, key: String, text: String, session: Option<SessionId>) -> bool {
+        let at = self.shared.now();
+        let notice = Notice { severity: Severity::Alarm, text, session, at };
+        match self.alarms.get(&key) {
+            Some(known) if known.text == notice.text => false,
+            _ => {
+                self.alarms.insert(key, notice);
+                true
+            }
+        }
+    }
+
+    fn faces_changed(&mut self) {
+        self.faces.sweep();
+        self.busy_at = Instant::now();
+        self.shared.set_watched(self.faces.count() > 0);
+        self.engine_changed();
+    }
+
+    fn engine_changed(&mut self) {
+        let view = Box::new(self.engine_view());
+        self.faces.tell(&Event::Engine(view));
+    }
+
+    fn providers_changed(&mut self) {
+        let views = self.provider_views();
+        if views != self.shown_providers {
+            self.shown_providers.clone_from(&views);
+            self.faces.tell(&Event::Providers(views));
+        }
+    }
+
+    fn check_providers(&mut self) {
+        let (shared, updates) = (Arc::clone(&self.shared), self.updates.clone());
+        self.tasks.spawn(async move {
+            shared.providers.check(None, &shared.clock).await;
+            updates.send(Update::Providers).await.ok();
+        });
+    }
+
+    async fn take_up(
+        &mut self,
+        journals: Vec<(SessionId, Vec<Entry>)>,
+        inherited: BTreeMap<SessionId, Option<Parts>>,
+    ) -> Result<(), Report> {
+        let handed_over = !inherited.is_empty();
+        let found = recovery::take_up(&self.shared, journals, inherited, &self.updates);
+        let count = found.sessions.len();
+        let (kind, what) = match (handed_over, count) {
+            (true, count) => ("engine.handed_over", format!("{count} sessions were taken over")),
+            (false, 0) => ("engine.started", "Engine started".to_owned()),
+            (false, count) => ("engine.recovered", format!("{count} sessions were taken up")),
+        };
+        let draft = chronicle::plain(&self.shared, kind, &what, &Who::engine(), None);
+        let anchor = serde_json::to_string(&self.shared.clock.anchor()).unwrap_or_default();
+        let batch = Batch {
+            wall: crate::clock::wall(),
+            session: None,
+            audit: vec![draft],
+            settings: vec![(CLOCK_ANCHOR.to_owned(), anchor)],
+        };
+        match self.shared.store.append(batch).await {
+            Ok(events) => self.audit_grew(events),
+            // Sessions that live must be ended, whatever the disk says.
+            Err(error) if count > 0 => {
+                let text = format!("the journal cannot be written: {error}");
+                self.alarm("journal".to_owned(), text, None);
+            }
+            Err(error) => return Err(store_report(&error)),
+        }
+        for (id, why) in found.damaged {
+            let text = format!("the journal of session {} cannot be trusted: {why}", id.short());
+            self.alarm(format!("damaged {id}"), crate::domain::text::shown(&text), Some(id));
+        }
+        for taken_up in found.sessions {
+            let view = Some(taken_up.interpreter.view());
+            self.sessions.insert(taken_up.id, Live { view, mailbox: taken_up.mailbox });
+            self.tasks.spawn(taken_up.interpreter.run(taken_up.news));
+        }
+        Ok(())
+    }
+
+    fn needs_pulse(&self) -> bool {
+        !self.sessions.is_empty() || self.shared.detached
+    }
+
+    /// Looks at the clocks: time asleep and a wall clock that was set are both news to sessions.
+    fn pulse(&mut self, pulse: &mut Pulse) {
+        if pulse.jumped(&self.shared.clock) {
+            for live in self.sessions.values() {
+                // A full mailbox wakes its session as well.
+                live.mailbox.try_send(Order::Wake).ok();
+            }
+        }
+        let offset = self.shared.clock.wall_offset_millis();
+        if offset.abs_diff(self.wall_offset_millis) >= 1_000 {
+            self.wall_offset_millis = offset;
+            self.engine_changed();
+        }
+    }
+
+    fn may_leave(&self) -> bool {
+        let alone = self.sessions.is_empty() && self.faces.count() == 0 && self.tasks.is_empty();
+        self.shared.detached && alone && self.busy_at.elapsed() >= LEAVE_AFTER
+    }
+
+    async fn stop(mut self, outcome: Outcome) -> Outcome {
+        let draft = chronicle::plain(
+            &self.shared,
+            "engine.stopped",
+            "Engine stopped",
+            &Who::engine(),
+            None,
+        );
+        let wall = crate::clock::wall();
+        let batch = Batch { wall, session: None, audit: vec![draft], settings: vec![] };
+        if let Err(error) = self.shared.store.append(batch).await {
+            tracing::warn!(%error, "that the engine stopped could not be written down");
+        }
+        self.tasks.shutdown().await;
+        self.shared.store.close().await;
+        self.faces.tell(&Event::Stopped);
+        outcome
+    }
+
+    async fn hand_over(
+        mut self,
+        news: &mut mpsc::Receiver<Update>,
+        reply: oneshot::Sender<Parcel>,
+    ) -> Outcome {
+        let mut resting = JoinSet::new();
+        for (id, live) in &self.sessions {
+            let (id, mailbox) = (*id, live.mailbox.clone());
+            resting.spawn(async move {
+                let (reply, parts) = oneshot::channel();
+                let asked = mailbox.send(Order::HandOver { reply }).await;
+                match asked {
+                    Ok(()) => parts.await.ok().map(|parts| (id, parts)),
+                    Err(_) => None,
+                }
+            });
+        }
+        let mut rested = vec![];
+        while !resting.is_empty() {
+            tokio::select! {
+                Some(update) = news.recv() => self.take_update(update),
+                Some(one) = resting.join_next() => rested.extend(one.ok().flatten()),
+            }
+        }
+        self.tasks.shutdown().await;
+        self.shared.store.close().await;
+        reply.send(Parcel::pack(rested)).ok();
+        self.faces.tell(&Event::HandedOver);
+        Outcome::HandedOver
+    }
+
+    fn take_call(&mut self, call: Call) -> bool {
+        match call {
+            Call::Subscribe { reply } => {
+                // A face that has left meanwhile is let go of at the next event.
+                reply.send(self.subscribe()).ok();
+                false
+            }
+            Call::Command { origin, command, reply } => desk::serve(self, origin, command, reply),
+        }
+    }
+}
+
+/// When to look at the clocks, and what they showed.
+struct Pulse {
+    next: Instant,
+    at: Instant,
+    engine: Timestamp,
+}
+
+impl Pulse {
+    fn new(clock: &Clock) -> Self {
+        let at = Instant::now();
+        Self { next: at + PULSE_EVERY, at, engine: clock.now() }
+    }
+
+    /// True when engine time went on while this process stood still.
+    fn jumped(&mut self, clock: &Clock) -> bool {
+        let ran = Span::from_millis(u64::try_from(self.at.elapsed().as_millis()).unwrap_or(0));
+        let expected = self.engine + ran;
+        let jumped = clock.now().since(expected) > Span::from_seconds(1);
+        *self = Self::new(clock);
+        jumped
+    }
+}
+
+async fn resume_clock(
+    store: &dyn Store,
+    journals: &[(SessionId, Vec<Entry>)],
+    ended: &[SessionView],
+) -> Result<Clock, Report> {
+    let kept = store.setting(CLOCK_ANCHOR).await.map_err(|error| store_report(&error))?;
+    let kept = kept.and_then(|text| serde_json::from_str::<Anchor>(&text).ok());
+    let written = journals.iter().filter_map(|(_, entries)| entries.last()).map(|it| it.at);
+    let latest = written.chain(ended.iter().filter_map(|view| view.ended_at)).max();
+    Ok(Clock::resume(kept.as_ref(), latest.unwrap_or_default()))
+}
+
+/// Tells a caller that something can be done only to a session that is known.
+pub(super) fn no_such_session(id: SessionId) -> Report {
+    Report::new(Kind::Usage, format!("there is no live session `{id}`"))
+        .hint("breakglass sessions --all")
+}
+
+const CLOCK_ANCHOR: &str = "clock.anchor";
+const CALLS_MAX: usize = 64;
+const UPDATES_MAX: usize = 1024;
+const ENDED_SHOWN: u32 = 200;
+const AUDIT_SHOWN: u32 = 200;
+const REASONS_SHOWN: u32 = 5;
+const PULSE_EVERY: Duration = Duration::from_secs(10);
+const LEAVE_AFTER: Duration = Duration::from_secs(10);

@@ -1,0 +1,368 @@
+//! Serves one command: at once where the answer is known, in a task of its own where it must wait.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::chronicle;
+use super::core::{Core, no_such_session};
+use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update, Who};
+use super::opening;
+use super::shared::{Shared, store_report};
+use crate::domain::audit_event::{Actor, Object};
+use crate::domain::id::{ProviderId, SessionId};
+use crate::domain::request::OpenRequest;
+use crate::error::{Kind, Report};
+use crate::protocol::{Command, Origin, Reply, SessionQuery, SessionState, SessionView};
+use crate::session::{EndReason, Entry, Fact, Session};
+use crate::store::{Batch, StoreError};
+
+type Answer = oneshot::Sender<Result<Reply, Report>>;
+
+/// Serves a command. True when the engine is to stop.
+pub(super) fn serve(core: &mut Core, origin: Origin, command: Command, reply: Answer) -> bool {
+    let who = who(&core.shared, &origin);
+    match command {
+        Command::Open(request) => open(core, request, who, reply),
+        Command::End { session, reason } => end(core, session, reason, who, reply),
+        Command::Extend { session, by } => {
+            order(core, session, reply, |reply| Order::Extend { by, who, reply });
+        }
+        Command::Retry { session } => {
+            order(core, session, reply, |reply| Order::Retry { who, reply });
+        }
+        Command::EndAll => end_all(core, &who, reply),
+        Command::Providers => answer(reply, Ok(Reply::Providers(core.provider_views()))),
+        Command::RemoveProvider { provider } => answer(reply, Err(keep(core, &provider))),
+        Command::Sites => {
+            let sites = core.shared.catalogue.sites.values().cloned().collect();
+            answer(reply, Ok(Reply::Sites(sites)));
+        }
+        Command::Status => answer(reply, Ok(Reply::Engine(Box::new(core.engine_view())))),
+        Command::SetProviderEnabled { provider, enabled } => {
+            switch(core, provider, enabled, who, reply);
+        }
+        Command::Stop if core.sessions.is_empty() => {
+            answer(reply, Ok(Reply::Done));
+            return true;
+        }
+        Command::Stop => answer(reply, Err(sessions_live(core))),
+        Command::Plan(_)
+        | Command::Path(_)
+        | Command::Sessions(_)
+        | Command::Find { .. }
+        | Command::Targets { .. }
+        | Command::CheckProvider { .. }
+        | Command::AuditTail { .. }
+        | Command::AuditVerify => ask(core, command, who, reply),
+    }
+    false
+}
+
+/// Serves what only reads, in a task of its own.
+fn ask(core: &mut Core, command: Command, who: Who, reply: Answer) {
+    let (shared, updates) = (Arc::clone(&core.shared), core.updates.clone());
+    let live: Vec<_> =
+        core.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
+    core.tasks.spawn(async move {
+        let answered = read(&shared, command, &who, live, &updates).await;
+        answer(reply, answered);
+    });
+}
+
+async fn read(
+    shared: &Arc<Shared>,
+    command: Command,
+    who: &Who,
+    live: Vec<SessionView>,
+    updates: &mpsc::Sender<Update>,
+) -> Result<Reply, Report> {
+    let store = &shared.store;
+    let failed = |error: StoreError| store_report(&error);
+    match command {
+        Command::Plan(request) => {
+            let plan = opening::dry_run(shared, &request, who).await?;
+            Ok(Reply::Plan(Box::new(plan)))
+        }
+        Command::Path(target) => opening::path_view(shared, &target).await.map(Reply::Path),
+        Command::Targets { with_paths } => {
+            Ok(Reply::Targets(opening::targets(shared, with_paths).await))
+        }
+        Command::Sessions(query) => sessions(shared, query, live).await.map(Reply::Sessions),
+        Command::Find { text } => {
+            let mut found: Vec<_> = live.into_iter().filter(|it| it.id.matches(&text)).collect();
+            let stored = store.find(&text).await.map_err(failed)?;
+            let known: Vec<_> = found.iter().map(|view| view.id).collect();
+            found.extend(stored.into_iter().filter(|view| !known.contains(&view.id)));
+            Ok(Reply::Sessions(found))
+        }
+        Command::CheckProvider { provider } => {
+            if shared.providers.find(&provider).is_none() {
+                return Err(no_such_provider(&provider));
+            }
+            shared.providers.check(Some(&provider), &shared.clock).await;
+            updates.send(Update::Providers).await.ok();
+            Ok(Reply::Providers(shared.providers.views(live.iter())))
+        }
+        Command::AuditTail { limit, before } => {
+            let limit = limit.min(ROWS_MAX);
+            store.audit_tail(limit, before).await.map(Reply::Audit).map_err(failed)
+        }
+        Command::AuditVerify => verify(shared, who, updates).await,
+        other => Err(Report::new(Kind::Internal, format!("`{other:?}` is not served here"))),
+    }
+}
+
+async fn verify(
+    shared: &Arc<Shared>,
+    who: &Who,
+    updates: &mpsc::Sender<Update>,
+) -> Result<Reply, Report> {
+    let verdict = shared.store.audit_verify().await.map_err(|error| store_report(&error))?;
+    let (kind, what) = match &verdict.broken {
+        None => {
+            ("audit.verified", format!("{} events verified, head {}", verdict.events, verdict.head))
+        }
+        Some((seq, why)) => {
+            ("audit.verify_failed", format!("Event {seq} is not what it was: {why}"))
+        }
+    };
+    let mut draft = chronicle::plain(shared, kind, &what, who, None);
+    if verdict.broken.is_some() {
+        draft.outcome = crate::domain::audit_event::Outcome::Failure;
+    }
+    record(shared, draft, updates).await?;
+    Ok(Reply::AuditVerdict(verdict))
+}
+
+/// The newest first; what lives is shown as it is, not as it was last stored.
+async fn sessions(
+    shared: &Arc<Shared>,
+    query: SessionQuery,
+    live: Vec<SessionView>,
+) -> Result<Vec<SessionView>, Report> {
+    let wanted = |view: &SessionView| query.state.is_none_or(|state| view.state == state);
+    let ended = query.ended || query.state == Some(SessionState::Ended);
+    if !ended {
+        let mut live: Vec<_> = live.into_iter().filter(wanted).collect();
+        live.sort_by_key(|view| std::cmp::Reverse(view.id));
+        return Ok(live);
+    }
+    let query = SessionQuery { limit: query.limit.min(ROWS_MAX), ..query };
+    let mut stored = shared.store.sessions(query).await.map_err(|error| store_report(&error))?;
+    for view in &mut stored {
+        if let Some(live) = live.iter().find(|live| live.id == view.id) {
+            *view = live.clone();
+        }
+    }
+    Ok(stored)
+}
+
+fn open(core: &mut Core, request: OpenRequest, who: Who, reply: Answer) {
+    let (shared, updates) = (Arc::clone(&core.shared), core.updates.clone());
+    core.tasks.spawn(async move {
+        let prepared = match opening::prepare(&shared, &request, &who).await {
+            Ok(prepared) => prepared,
+            Err(report) => {
+                opening::record_refusal(&shared, &request, &who, &report).await;
+                return answer(reply, Err(report));
+            }
+        };
+        let opening::Prepared { id, at, request, steps } = prepared;
+        let session = Session::requested(id, at, request.clone());
+        let first = Entry { at, fact: Fact::Requested(request) };
+        let (mailbox, orders) = mpsc::channel(ORDERS_MAX);
+        let channels = (orders, updates.clone());
+        let mut interpreter = Interpreter::new(shared, session, vec![first], channels);
+        updates.send(Update::New { id, mailbox }).await.ok();
+        let activate_by = at + opening::ACTIVATION_MAX;
+        match interpreter.begin(vec![Fact::Planned { steps, activate_by }], &who).await {
+            Ok(view) => {
+                answer(reply, Ok(Reply::Session(view)));
+                interpreter.run(vec![]).await;
+            }
+            Err(report) => {
+                updates.send(Update::Finished(id)).await.ok();
+                answer(reply, Err(report));
+            }
+        }
+    });
+}
+
+fn end(core: &mut Core, id: SessionId, reason: Option<String>, who: Who, reply: Answer) {
+    let opened_by = core.known(id).map(|view| view.operator.uid);
+    let by_themselves = who.actor.operator.as_ref().map(|it| it.uid) == opened_by;
+    let end_reason =
+        if by_themselves { EndReason::EndedByOperator } else { EndReason::EndedByAdmin };
+    let detail = reason.map(|text| crate::domain::text::shown(text.trim()));
+    let detail = detail.filter(|text| !text.is_empty());
+    order(core, id, reply, |reply| Order::End {
+        reason: end_reason,
+        detail,
+        who,
+        reply: Some(reply),
+    });
+}
+
+fn end_all(core: &mut Core, who: &Who, reply: Answer) {
+    let mailboxes: Vec<_> = core.sessions.values().map(|live| live.mailbox.clone()).collect();
+    let who = who.clone();
+    core.tasks.spawn(async move {
+        for mailbox in mailboxes {
+            let (done, ended) = oneshot::channel();
+            let order = Order::End {
+                reason: EndReason::EndedByOperator,
+                detail: Some("all sessions were ended".to_owned()),
+                who: who.clone(),
+                reply: Some(done),
+            };
+            // A session that is over meanwhile has ended.
+            if mailbox.send(order).await.is_ok() {
+                ended.await.ok();
+            }
+        }
+        answer(reply, Ok(Reply::Done));
+    });
+}
+
+/// Gives an order to a session and passes its answer on.
+fn order(
+    core: &mut Core,
+    id: SessionId,
+    reply: Answer,
+    make: impl FnOnce(super::interpreter::Answer) -> Order,
+) {
+    let Some(live) = core.sessions.get(&id) else {
+        let over = core.known(id).cloned();
+        return answer(reply, over.map_or_else(|| Err(no_such_session(id)), ended_already));
+    };
+    let (done, outcome) = oneshot::channel();
+    let (mailbox, order) = (live.mailbox.clone(), make(done));
+    core.tasks.spawn(async move {
+        if mailbox.send(order).await.is_err() {
+            return answer(reply, Err(no_such_session(id)));
+        }
+        let outcome = outcome.await.unwrap_or_else(|_| Err(no_such_session(id)));
+        answer(reply, outcome.map(Reply::Session));
+    });
+}
+
+fn ended_already(view: SessionView) -> Result<Reply, Report> {
+    let message = format!("session `{}` has ended already", view.id.short());
+    Err(Report::new(Kind::Denied, message).hint(format!("breakglass show {}", view.id.short())))
+}
+
+fn switch(core: &mut Core, id: ProviderId, enabled: bool, who: Who, reply: Answer) {
+    if core.shared.providers.find(&id).is_none() {
+        return answer(reply, Err(no_such_provider(&id)));
+    }
+    let opening: Vec<_> = core
+        .sessions
+        .values()
+        .filter(|live| {
+            live.view.as_ref().is_some_and(|view| {
+                view.path.provider == id
+                    && matches!(view.state, SessionState::Pending | SessionState::Activating)
+            })
+        })
+        .map(|live| live.mailbox.clone())
+        .collect();
+    let (shared, updates) = (Arc::clone(&core.shared), core.updates.clone());
+    let live: Vec<_> =
+        core.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
+    core.tasks.spawn(async move {
+        let switched = switch_kept(&shared, &id, enabled, &who, &updates).await;
+        if switched.is_ok() && !enabled {
+            end_opening(&id, opening, &who).await;
+        }
+        answer(reply, switched.map(|()| Reply::Providers(shared.providers.views(live.iter()))));
+    });
+}
+
+/// The audit first, then the file, then the engine.
+async fn switch_kept(
+    shared: &Arc<Shared>,
+    id: &ProviderId,
+    enabled: bool,
+    who: &Who,
+    updates: &mpsc::Sender<Update>,
+) -> Result<(), Report> {
+    if shared.providers.is_enabled(id) == enabled {
+        return Ok(());
+    }
+    let (kind, what) = if enabled {
+        ("provider.enabled", format!("Provider {id} enabled"))
+    } else {
+        ("provider.disabled", format!("Provider {id} disabled"))
+    };
+    let object = Object { kind: "provider".into(), id: id.to_string(), name: id.to_string() };
+    let mut draft = chronicle::plain(shared, kind, &what, who, Some(object));
+    draft.changes = Some(
+        serde_json::json!({ "before": { "enabled": !enabled }, "after": { "enabled": enabled } }),
+    );
+    record(shared, draft.clone(), updates).await?;
+    if let Err(report) = shared.settings.provider_enabled(id, enabled) {
+        draft.outcome = crate::domain::audit_event::Outcome::Failure;
+        draft.description = format!("{what}: could not be kept: {}", report.message);
+        record(shared, draft, updates).await?;
+        return Err(report);
+    }
+    shared.providers.set_enabled(id, enabled);
+    updates.send(Update::Providers).await.ok();
+    Ok(())
+}
+
+/// A session that is opening over a provider is not moved to another path behind the operator's
+/// back: it ends.
+async fn end_opening(id: &ProviderId, mailboxes: Vec<mpsc::Sender<Order>>, who: &Who) {
+    for mailbox in mailboxes {
+        let order = Order::End {
+            reason: EndReason::ActivationFailed,
+            detail: Some(format!("the provider {id} was disabled")),
+            who: who.clone(),
+            reply: None,
+        };
+        mailbox.send(order).await.ok();
+    }
+}
+
+async fn record(
+    shared: &Arc<Shared>,
+    draft: crate::domain::audit_event::AuditDraft,
+    updates: &mpsc::Sender<Update>,
+) -> Result<(), Report> {
+    let wall = crate::clock::wall();
+    let batch = Batch { wall, session: None, audit: vec![draft], settings: vec![] };
+    let events = shared.store.append(batch).await.map_err(|error| store_report(&error))?;
+    updates.send(Update::Audit(events)).await.ok();
+    Ok(())
+}
+
+fn who(shared: &Shared, origin: &Origin) -> Who {
+    Who { actor: Actor::person(shared.operator_of(origin)), source: shared.source(origin) }
+}
+
+fn keep(core: &Core, id: &ProviderId) -> Report {
+    let Some(provider) = core.shared.providers.find(id) else { return no_such_provider(id) };
+    let why = provider
+        .keep()
+        .unwrap_or_else(|| format!("`{id}` stands in the configuration; take it out there"));
+    Report::new(Kind::Denied, why).hint(format!("breakglass providers disable {id}"))
+}
+
+fn no_such_provider(id: &ProviderId) -> Report {
+    Report::new(Kind::Usage, format!("there is no provider `{id}`")).hint("breakglass providers")
+}
+
+fn sessions_live(core: &Core) -> Report {
+    let count = core.sessions.len();
+    Report::new(Kind::Denied, format!("{count} sessions live; the engine stays with them"))
+        .hint("breakglass end --all, then breakglass engine stop")
+}
+
+fn answer(reply: Answer, answered: Result<Reply, Report>) {
+    // A face that has left does not wait for its answer.
+    reply.send(answered).ok();
+}
+
+const ROWS_MAX: u32 = 1_000;

@@ -1,0 +1,246 @@
+//! The local endpoints of this process, one a session.
+//!
+//! The endpoint is a step like any other: it needs all others, so it opens last and closes first.
+//! What it makes dies with the process; a planned hand-over takes it apart and gives it on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::domain::artifact::Artifact;
+use crate::domain::connect::EndpointAddress;
+use crate::domain::id::SessionId;
+use crate::domain::target::Listen;
+use crate::domain::time::Span;
+use crate::forward::{
+    self, BindError, Conduit, Counters, Dial, Endpoint, EndpointError, ForwardEvent, Parts,
+    Settings, Totals,
+};
+use crate::protocol::Traffic;
+use crate::provider::{Dialed, Made, Provider};
+use crate::session::{Carrier, Lives, PlannedStep, StepIndex};
+
+/// The parameters of the step that opens the local endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointAction {
+    /// How it listens.
+    pub listen: Listen,
+    /// The only user whose connections pass.
+    pub owner: u32,
+    /// End the session after this long without a byte.
+    pub idle: Option<Span>,
+}
+
+/// Returns the step that opens the local endpoint once every other step is applied.
+///
+/// # Errors
+///
+/// When the parameters cannot be written as JSON, which is a bug.
+pub fn endpoint_step(
+    action: &EndpointAction,
+    needs: Vec<StepIndex>,
+) -> Result<PlannedStep, serde_json::Error> {
+    Ok(PlannedStep {
+        label: "open the local endpoint".to_owned(),
+        carrier: Carrier::Endpoint,
+        action: serde_json::to_value(action)?,
+        leaves: Some("listener".to_owned()),
+        expires: Some("ends with this program".to_owned()),
+        lives: Lives::InTheEngine,
+        needs,
+        undo_after: None,
+        settle: Span::ZERO,
+        timeout: Span::from_seconds(5),
+        by_hand: vec![],
+    })
+}
+
+/// All local endpoints of this process.
+#[derive(Default)]
+pub(super) struct Doors {
+    open: Mutex<BTreeMap<SessionId, Door>>,
+}
+
+struct Door {
+    endpoint: Endpoint,
+    counters: Arc<Counters>,
+}
+
+/// What opening an endpoint needs besides its parameters.
+pub(super) struct Behind {
+    pub session: SessionId,
+    pub provider: Arc<dyn Provider>,
+    /// The provider's steps, over which a connection is dialled.
+    pub steps: Vec<Made>,
+    pub events: mpsc::Sender<ForwardEvent>,
+}
+
+/// An endpoint that was opened.
+pub(super) struct Opened {
+    pub artifact: Artifact,
+    /// What a person must know: somebody took the port that the session had.
+    pub alarm: Option<String>,
+}
+
+impl Doors {
+    /// Opens the endpoint of a session: at the address it had `before`, where it had one.
+    pub fn open(
+        &self,
+        action: &EndpointAction,
+        before: Option<&Artifact>,
+        sockets_dir: &std::path::Path,
+        behind: Behind,
+    ) -> Result<Opened, String> {
+        let before = before.and_then(address_of);
+        let wanted = wanted(action, before.as_ref(), sockets_dir, behind.session);
+        let (bound, alarm) = match (wanted.bind(), &before) {
+            (Err(BindError::InUse { port }), Some(_)) => {
+                let free = forward::Listen::Loopback { port: None };
+                let bound = free.bind().map_err(|error| error.to_string())?;
+                let alarm = format!("port {port} was taken by another program; the endpoint moved");
+                (bound, Some(alarm))
+            }
+            (bound, _) => (bound.map_err(|error| error.to_string())?, None),
+        };
+        let session = behind.session;
+        let dial = Arc::new(Path { provider: behind.provider, steps: behind.steps });
+        let settings = settings(action);
+        let endpoint = Endpoint::start(bound, dial, settings, behind.events)
+            .map_err(|error| error.to_string())?;
+        let address = shown(endpoint.address());
+        self.keep(session, endpoint);
+        Ok(Opened { artifact: artifact(&address), alarm })
+    }
+
+    /// Goes on with an endpoint that another process took apart.
+    pub fn resume(
+        &self,
+        action: &EndpointAction,
+        parts: Parts,
+        behind: Behind,
+    ) -> Result<(), EndpointError> {
+        let dial = Arc::new(Path { provider: behind.provider, steps: behind.steps });
+        let endpoint = Endpoint::resume(parts, dial, settings(action), behind.events)?;
+        self.keep(behind.session, endpoint);
+        Ok(())
+    }
+
+    /// Sees whether the endpoint of a session is open in this process.
+    pub fn look(&self, session: SessionId) -> Option<Artifact> {
+        self.doors().get(&session).map(|door| artifact(&shown(door.endpoint.address())))
+    }
+
+    /// Closes the endpoint of a session and every connection through it.
+    pub async fn close(&self, session: SessionId) {
+        let door = self.doors().remove(&session);
+        if let Some(door) = door {
+            door.endpoint.close().await;
+        }
+    }
+
+    /// Takes the endpoint of a session apart for a hand-over.
+    pub async fn dismantle(&self, session: SessionId) -> Option<Parts> {
+        let door = self.doors().remove(&session)?;
+        match door.endpoint.dismantle().await {
+            Ok(parts) => Some(parts),
+            Err(error) => {
+                tracing::error!(%error, "an endpoint could not be handed over");
+                None
+            }
+        }
+    }
+
+    /// The counters of a session's endpoint.
+    pub fn counters(&self, session: SessionId) -> Option<Arc<Counters>> {
+        self.doors().get(&session).map(|door| Arc::clone(&door.counters))
+    }
+
+    fn keep(&self, session: SessionId, endpoint: Endpoint) {
+        let counters = endpoint.counters();
+        self.doors().insert(session, Door { endpoint, counters });
+    }
+
+    fn doors(&self) -> MutexGuard<'_, BTreeMap<SessionId, Door>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the address in an endpoint's artifact.
+pub(super) fn address_of(artifact: &Artifact) -> Option<EndpointAddress> {
+    EndpointAddress::deserialize(artifact.details.get("address")?).ok()
+}
+
+/// Returns counters as faces see them.
+pub(super) fn traffic(totals: Totals) -> Traffic {
+    Traffic {
+        bytes_up: totals.bytes_up,
+        bytes_down: totals.bytes_down,
+        connections_open: u32::try_from(totals.connections_open).unwrap_or(u32::MAX),
+        connections_total: totals.connections_total,
+        refused: totals.refused,
+    }
+}
+
+fn wanted(
+    action: &EndpointAction,
+    before: Option<&EndpointAddress>,
+    sockets_dir: &std::path::Path,
+    session: SessionId,
+) -> forward::Listen {
+    match (before, &action.listen) {
+        (Some(EndpointAddress::Loopback { port }), _) => {
+            forward::Listen::Loopback { port: Some(*port) }
+        }
+        (Some(EndpointAddress::Unix { path }), _) => {
+            forward::Listen::Unix { path: PathBuf::from(path) }
+        }
+        (None, Listen::Loopback { port }) => forward::Listen::Loopback { port: *port },
+        (None, Listen::Unix) => {
+            forward::Listen::Unix { path: sockets_dir.join(format!("{}.sock", session.short())) }
+        }
+    }
+}
+
+fn settings(action: &EndpointAction) -> Settings {
+    Settings { idle_limit: action.idle.map(Span::to_std), ..Settings::new(action.owner) }
+}
+
+fn shown(address: &forward::EndpointAddress) -> EndpointAddress {
+    match address {
+        forward::EndpointAddress::Loopback(port) => EndpointAddress::Loopback { port: *port },
+        forward::EndpointAddress::Unix(path) => {
+            EndpointAddress::Unix { path: path.to_string_lossy().into_owned() }
+        }
+    }
+}
+
+fn artifact(address: &EndpointAddress) -> Artifact {
+    Artifact {
+        kind: "listener".to_owned(),
+        name: address.to_string(),
+        details: json!({ "address": address }),
+    }
+}
+
+/// Dials over the path that a session's steps made.
+struct Path {
+    provider: Arc<dyn Provider>,
+    steps: Vec<Made>,
+}
+
+#[async_trait]
+impl Dial for Path {
+    async fn dial(&self) -> Result<Conduit, forward::DialError> {
+        match self.provider.dial(&self.steps).await {
+            Ok(Dialed::Tcp(stream)) => Ok(Conduit::Tcp(stream)),
+            Ok(Dialed::Unix(stream)) => Ok(Conduit::Unix(stream)),
+            Err(error) => Err(forward::DialError::PathDown { why: error.to_string() }),
+        }
+    }
+}

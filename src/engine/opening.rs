@@ -1,0 +1,242 @@
+//! Turns a request into a session: policy, path, plan, and the first durable lines.
+
+use std::sync::Arc;
+
+use super::chronicle;
+use super::doors::{EndpointAction, endpoint_step};
+use super::interpreter::Who;
+use super::shared::Shared;
+use crate::domain::artifact::Marker;
+use crate::domain::id::SessionId;
+use crate::domain::policy::{Accepted, PolicyError};
+use crate::domain::request::{NetworkPath, OpenRequest, Request, TargetChoice};
+use crate::domain::target::Target;
+use crate::domain::time::{Span, Timestamp};
+use crate::error::{Kind, Report};
+use crate::protocol::{Considered, PathView, PlanStepView, PlanView, TargetView};
+use crate::provider::{Order, Provider};
+use crate::session::path::{self, Choice, Probe};
+use crate::session::{Plan, PlannedStep};
+use crate::store::Batch;
+
+/// How long activation may take before it is given up.
+pub(super) const ACTIVATION_MAX: Span = Span::from_minutes(10);
+
+/// The latest instant at which anything that a session makes may still be needed.
+pub(super) fn needed_until(requested_at: Timestamp, lease_max: Span) -> Timestamp {
+    requested_at + ACTIVATION_MAX + lease_max
+}
+
+/// A request that may become a session.
+pub(super) struct Prepared {
+    pub id: SessionId,
+    pub at: Timestamp,
+    pub request: Box<Request>,
+    pub steps: Vec<PlannedStep>,
+}
+
+/// Decides about a request and plans it. Nothing is created yet.
+///
+/// # Errors
+///
+/// That policy says no, no provider can serve, or the provider cannot carry such a path.
+pub(super) async fn prepare(
+    shared: &Arc<Shared>,
+    request: &OpenRequest,
+    who: &Who,
+) -> Result<Prepared, Report> {
+    let accepted = shared.policy.accept(request, &shared.catalogue).map_err(|e| denied(&e))?;
+    let Accepted { target, reason, lease, lease_max } = accepted;
+    let choice = choose(shared, &target).await;
+    let Some(path) = choice.path.clone() else { return Err(no_path(&target, &choice)) };
+    let operator = who.actor.operator.clone().unwrap_or_else(|| shared.operator.clone());
+    let (id, at) = (shared.session_id(), shared.now());
+    let drill = shared.drill;
+    let request = Request { target, reason, lease, lease_max, operator, path, drill };
+    let steps = plan(shared, id, at, &request)?;
+    Ok(Prepared { id, at, request: Box::new(request), steps })
+}
+
+/// Says what opening would do.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub(super) async fn dry_run(
+    shared: &Arc<Shared>,
+    request: &OpenRequest,
+    who: &Who,
+) -> Result<PlanView, Report> {
+    let prepared = prepare(shared, request, who).await?;
+    let Request { target, path, lease, lease_max, .. } = *prepared.request;
+    let step = |step: PlannedStep| PlanStepView {
+        label: step.label,
+        creates: step.leaves,
+        expires: step.expires,
+        needs: step.needs,
+    };
+    let steps = prepared.steps.into_iter().map(step).collect();
+    Ok(PlanView { target, path, lease, lease_max, steps })
+}
+
+/// Writes into the audit that a request was refused.
+pub(super) async fn record_refusal(
+    shared: &Arc<Shared>,
+    request: &OpenRequest,
+    who: &Who,
+    report: &Report,
+) {
+    let target = match &request.target {
+        TargetChoice::Named(id) => id.to_string(),
+        TargetChoice::AdHoc { address, .. } => address.to_string(),
+    };
+    let draft = chronicle::rejected(shared, who, &target, &request.reason, &report.message);
+    let wall = crate::clock::wall();
+    let batch = Batch { wall, session: None, audit: vec![draft], settings: vec![] };
+    if let Err(error) = shared.store.append(batch).await {
+        tracing::error!(%error, "a refusal could not be written into the audit");
+    }
+}
+
+/// Says which path a target would get now.
+pub(super) async fn path_view(
+    shared: &Arc<Shared>,
+    choice: &TargetChoice,
+) -> Result<PathView, Report> {
+    let accepted = shared.policy.accept_target(choice, &shared.catalogue);
+    let target = accepted.map_err(|error| denied(&error))?;
+    Ok(view(&target, choose(shared, &target).await))
+}
+
+/// Lists the catalogue, with the path that each target would get now where that is asked for.
+pub(super) async fn targets(shared: &Arc<Shared>, with_paths: bool) -> Vec<TargetView> {
+    let targets = shared.catalogue.targets.values().cloned();
+    if !with_paths {
+        return targets.map(|target| TargetView { target, path: None }).collect();
+    }
+    let mut views = std::collections::BTreeMap::new();
+    let mut checks = tokio::task::JoinSet::new();
+    for target in targets {
+        if checks.len() >= PROBES_AT_ONCE {
+            keep(&mut views, checks.join_next().await);
+        }
+        let shared = Arc::clone(shared);
+        checks.spawn(async move {
+            let choice = choose(&shared, &target).await;
+            TargetView { path: Some(view(&target, choice)), target }
+        });
+    }
+    while let Some(checked) = checks.join_next().await {
+        keep(&mut views, Some(checked));
+    }
+    views.into_values().collect()
+}
+
+fn keep(
+    views: &mut std::collections::BTreeMap<crate::domain::id::TargetId, TargetView>,
+    checked: Option<Result<TargetView, tokio::task::JoinError>>,
+) {
+    if let Some(Ok(checked)) = checked {
+        views.insert(checked.target.id.clone(), checked);
+    }
+}
+
+async fn choose(shared: &Arc<Shared>, target: &Target) -> Choice {
+    let standings = shared.providers.standings();
+    let probe = if path::needs_probe(target, &standings) {
+        Some(probe(shared, target).await)
+    } else {
+        None
+    };
+    path::choose(target, &shared.catalogue, &standings, probe.as_ref())
+}
+
+async fn probe(shared: &Arc<Shared>, target: &Target) -> Probe {
+    let (host, port) = (target.address.host(), target.address.port());
+    let limit = path::PROBE_TIMEOUT.to_std();
+    let attempt = async {
+        let found = match tokio::net::lookup_host((host, port)).await {
+            Ok(found) => found.collect::<Vec<_>>(),
+            Err(error) => return Probe::Failed(error.to_string()),
+        };
+        let outside = match path::outside_sites(&found, &shared.catalogue) {
+            Ok(outside) => outside,
+            Err(site) => return Probe::Private(site),
+        };
+        match tokio::net::TcpStream::connect(outside.as_slice()).await {
+            Ok(_) => Probe::Connected,
+            Err(error) => Probe::Failed(error.to_string()),
+        }
+    };
+    let late = || Probe::Failed(format!("no answer within {}", path::PROBE_TIMEOUT));
+    tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| late())
+}
+
+fn plan(
+    shared: &Arc<Shared>,
+    id: SessionId,
+    at: Timestamp,
+    request: &Request,
+) -> Result<Vec<PlannedStep>, Report> {
+    let provider = carrier_of(shared, &request.path)?;
+    let needed_until = needed_until(at, request.lease_max);
+    let target = &request.target;
+    let order = Order {
+        session: id,
+        site: target.site.as_ref().and_then(|id| shared.catalogue.sites.get(id)).cloned(),
+        forbidden: path::forbidden_ranges(target, &shared.catalogue),
+        marker: Marker::new(&shared.installation, id, needed_until),
+        needed_until,
+        target: target.clone(),
+    };
+    let mut steps = provider.plan(&order).map_err(|error| Report::of(Kind::Unavailable, &error))?;
+    let action = EndpointAction {
+        listen: target.listen.clone(),
+        owner: request.operator.uid,
+        idle: target.idle.or(shared.policy.idle),
+    };
+    let needs = (0..steps.len()).collect();
+    steps.push(endpoint_step(&action, needs).map_err(|error| bug(&error))?);
+    Plan::new(steps).map(Plan::into_steps).map_err(|error| bug(&error))
+}
+
+fn carrier_of(shared: &Arc<Shared>, path: &NetworkPath) -> Result<Arc<dyn Provider>, Report> {
+    shared.providers.find(&path.provider).ok_or_else(|| {
+        let message = format!("the provider `{}` is not in the configuration", path.provider);
+        Report::new(Kind::Unavailable, message)
+    })
+}
+
+fn view(target: &Target, choice: Choice) -> PathView {
+    let why_not = no_path(target, &choice).message;
+    let considered = choice.considered.into_iter();
+    PathView {
+        path: choice.path.ok_or(why_not),
+        considered: considered.map(|(provider, why)| Considered { provider, why }).collect(),
+    }
+}
+
+fn no_path(target: &Target, choice: &Choice) -> Report {
+    let message = format!("there is no path to `{}`: {}", target.id, choice.why_not());
+    Report::new(Kind::Unavailable, message)
+        .hint("breakglass providers shows each provider; breakglass targets --paths each path")
+}
+
+fn denied(error: &PolicyError) -> Report {
+    let kind = match error {
+        PolicyError::TargetUnknown { .. } | PolicyError::SiteUnknown(_) => Kind::Usage,
+        _ => Kind::Denied,
+    };
+    let report = Report::of(kind, error);
+    match error {
+        PolicyError::TargetUnknown { .. } => report.hint("breakglass targets"),
+        PolicyError::SiteUnknown(_) => report.hint("breakglass sites"),
+        _ => report,
+    }
+}
+
+fn bug(error: &(dyn std::error::Error + 'static)) -> Report {
+    Report::of(Kind::Internal, error)
+}
+
+const PROBES_AT_ONCE: usize = 64;

@@ -1,0 +1,156 @@
+//! What every part of the engine may use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::doors::Doors;
+use super::providers::{Installed, Providers};
+use crate::clock::Clock;
+use crate::domain::audit_event::Source;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::id::{InstallationId, ProviderId, SessionId};
+use crate::domain::operator::Operator;
+use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
+use crate::error::{Kind, Report};
+use crate::protocol::Origin;
+use crate::store::{Store, StoreError};
+
+/// Everything that an engine is made of; `app` puts it together.
+pub struct EngineParts {
+    /// Where everything durable lives.
+    pub store: Arc<dyn Store>,
+    /// The sites and targets.
+    pub catalogue: Catalogue,
+    /// What is allowed.
+    pub policy: Policy,
+    /// The providers, in the order of the configuration.
+    pub providers: Vec<Installed>,
+    /// Where a change of settings is kept.
+    pub settings: Arc<dyn KeepSettings>,
+    /// Whose engine this is.
+    pub installation: InstallationId,
+    /// The operator it serves.
+    pub operator: Operator,
+    /// The name of this host, as the system says.
+    pub host: String,
+    /// Where the state lies, for people.
+    pub state_dir: String,
+    /// Where sockets of sessions are made.
+    pub sockets_dir: PathBuf,
+    /// True for a drill.
+    pub drill: bool,
+    /// True where the engine is a process of its own.
+    pub detached: bool,
+}
+
+/// Keeps a change of settings over a restart.
+pub trait KeepSettings: Send + Sync + 'static {
+    /// Keeps that a provider is switched on or off.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be kept; nothing is changed then.
+    fn provider_enabled(&self, provider: &ProviderId, enabled: bool) -> Result<(), Report>;
+}
+
+/// What every part of the engine may use. Cheap to share, never changed but for what guards itself.
+pub(super) struct Shared {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub catalogue: Catalogue,
+    pub policy: Policy,
+    pub providers: Providers,
+    pub settings: Arc<dyn KeepSettings>,
+    pub installation: InstallationId,
+    pub operator: Operator,
+    pub host: String,
+    pub state_dir: String,
+    pub sockets_dir: PathBuf,
+    pub drill: bool,
+    pub detached: bool,
+    pub doors: Doors,
+    pub started_at: Timestamp,
+    watched: AtomicBool,
+}
+
+impl Shared {
+    pub fn new(parts: EngineParts, clock: Clock) -> Arc<Self> {
+        let started_at = clock.now();
+        Arc::new(Self {
+            store: parts.store,
+            clock,
+            catalogue: parts.catalogue,
+            policy: parts.policy,
+            providers: Providers::new(parts.providers),
+            settings: parts.settings,
+            installation: parts.installation,
+            operator: parts.operator,
+            host: crate::domain::text::shown(&parts.host),
+            state_dir: parts.state_dir,
+            sockets_dir: parts.sockets_dir,
+            drill: parts.drill,
+            detached: parts.detached,
+            doors: Doors::default(),
+            started_at,
+            watched: AtomicBool::new(false),
+        })
+    }
+
+    /// True while some face listens; counters are looked at only then.
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    pub fn set_watched(&self, watched: bool) {
+        self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Where the caller sat, for the audit.
+    pub fn source(&self, origin: &Origin) -> Source {
+        let clean = |text: &Option<String>| text.as_deref().map(crate::domain::text::shown);
+        Source {
+            host: Some(self.host.clone()),
+            ip: clean(&origin.ip),
+            tty: clean(&origin.tty),
+            uid: Some(origin.uid),
+        }
+    }
+
+    /// Who the caller is: in personal mode the one operator whose engine this is.
+    pub fn operator_of(&self, origin: &Origin) -> Operator {
+        if origin.uid == self.operator.uid {
+            self.operator.clone()
+        } else {
+            Operator { uid: origin.uid, name: format!("uid {}", origin.uid) }
+        }
+    }
+
+    /// A new session's id.
+    pub fn session_id(&self) -> SessionId {
+        let mut random = [0; 10];
+        // Without randomness the clock still tells sessions apart.
+        if getrandom::fill(&mut random).is_err() {
+            tracing::warn!("no randomness for a session id");
+        }
+        SessionId::new(self.now(), random)
+    }
+}
+
+/// What an operator reads when the store says no.
+pub(super) fn store_report(error: &StoreError) -> Report {
+    let hint = match error {
+        StoreError::Full { .. } => "free some space; sessions end as they should meanwhile",
+        StoreError::ReadOnly { .. } => "make the state directory writable for this user",
+        StoreError::Damaged { .. } | StoreError::Newer { .. } => {
+            "breakglass doctor says what is there; nothing was overwritten"
+        }
+        StoreError::Gap { .. } | StoreError::Io { .. } | StoreError::Closed => "breakglass doctor",
+    };
+    Report::of(Kind::Unavailable, error).hint(hint)
+}
