@@ -8,4 +8,5 @@ pub mod forward;
 pub mod protocol;
 pub mod provider;
 pub mod session;
+pub mod socket;
 pub mod store;

@@ -1,0 +1,180 @@
+//! Serves an engine to other processes of the same user.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::BufReader;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep, timeout};
+
+use super::frame::{self, ASK_BYTES_MAX, Ask, HELLO_BYTES_MAX, Hello, Tell};
+use crate::domain::text;
+use crate::error::{Kind, Report};
+use crate::protocol::{EngineHandle, Event, Origin, Subscription, VERSION};
+
+/// A socket that is served. Dropping it hangs up on every face.
+#[derive(Debug)]
+pub struct Server {
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Waits until the socket is served no more, which happens only when it breaks.
+    pub async fn finished(&mut self) {
+        self.tasks.join_next().await;
+    }
+}
+
+/// Serves an engine on a listening socket, to processes of the user `uid` only.
+#[must_use]
+pub fn serve(listener: UnixListener, engine: EngineHandle, uid: u32) -> Server {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(accept(listener, engine, uid));
+    Server { tasks }
+}
+
+async fn accept(listener: UnixListener, engine: EngineHandle, uid: u32) {
+    let mut faces = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if faces.len() < FACES_MAX => {
+                    faces.spawn(admit(stream, engine.clone(), uid));
+                }
+                Ok(_) => tracing::warn!("too many faces; one was turned away"),
+                Err(error) => {
+                    tracing::warn!(%error, "a face could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = faces.join_next() => {}
+        }
+    }
+}
+
+/// Asks the kernel who is there, says hello, and serves.
+async fn admit(stream: UnixStream, engine: EngineHandle, uid: u32) {
+    let peer = match stream.peer_cred() {
+        Ok(peer) if peer.uid() == uid => peer,
+        Ok(peer) => return tracing::warn!(uid = peer.uid(), "another user was turned away"),
+        Err(error) => return tracing::warn!(%error, "a face without a user was turned away"),
+    };
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let greeting = timeout(HELLO_LIMIT, greet(&mut reader, &mut writer)).await;
+    let hello = match greeting {
+        Ok(Ok(Some(hello))) => hello,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => return tracing::debug!(%error, "a face said no proper hello"),
+        Err(_) => return tracing::debug!("a face said no hello"),
+    };
+    let cleaned = |text: Option<String>| text.map(|text| text::clean(&text, 64).into_owned());
+    let origin =
+        Origin { uid: peer.uid(), pid: peer.pid(), tty: cleaned(hello.tty), ip: cleaned(hello.ip) };
+    converse(reader, writer, engine.for_origin(origin)).await;
+}
+
+/// Exchanges hellos; nothing where the versions differ.
+async fn greet(
+    reader: &mut BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+) -> io::Result<Option<Hello>> {
+    let ours = Hello {
+        protocol: VERSION,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        tty: None,
+        ip: None,
+    };
+    frame::write(writer, &ours).await?;
+    let theirs: Option<Hello> = frame::read(reader, HELLO_BYTES_MAX).await?;
+    Ok(theirs.filter(|hello| hello.protocol == VERSION))
+}
+
+async fn converse(reader: BufReader<OwnedReadHalf>, writer: OwnedWriteHalf, engine: EngineHandle) {
+    let (asks, mut inbox) = mpsc::channel(1);
+    let (tells, outbox) = mpsc::channel(TELLS_MAX);
+    let mut channel = JoinSet::new();
+    channel.spawn(read_all(reader, asks));
+    channel.spawn(write_all(writer, outbox));
+    let places = Arc::new(Semaphore::new(COMMANDS_MAX));
+    let mut work = JoinSet::new();
+    loop {
+        tokio::select! {
+            ask = inbox.recv() => match ask {
+                Some(Ask::Command { id, command }) => {
+                    let (engine, tells) = (engine.clone(), tells.clone());
+                    let place = Arc::clone(&places).try_acquire_owned();
+                    work.spawn(async move {
+                        let answer = match place {
+                            Ok(_place) => engine.call(command).await,
+                            Err(_) => Err(busy()),
+                        };
+                        tells.send(Tell::Answer { id, answer }).await.ok();
+                    });
+                }
+                Some(Ask::Subscribe { id }) => {
+                    work.spawn(follow(id, engine.clone(), tells.clone()));
+                }
+                None => return,
+            },
+            _ = channel.join_next() => return,
+            Some(_) = work.join_next() => {}
+        }
+    }
+}
+
+async fn read_all(mut reader: BufReader<OwnedReadHalf>, asks: mpsc::Sender<Ask>) {
+    loop {
+        match frame::read(&mut reader, ASK_BYTES_MAX).await {
+            Ok(Some(ask)) => {
+                if asks.send(ask).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => return tracing::debug!(%error, "a face was hung up on"),
+        }
+    }
+}
+
+/// Passes a subscription on. A face that does not read makes this wait, and then the engine cuts
+/// the subscription off.
+async fn follow(id: u64, engine: EngineHandle, tells: mpsc::Sender<Tell>) {
+    let Ok(Subscription { snapshot, mut events }) = engine.subscribe().await else { return };
+    let mut going = tells.send(Tell::Snapshot { id, snapshot }).await.is_ok();
+    while going {
+        let tell = tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => Tell::Event { id, event },
+                None => Tell::CutOff { id },
+            },
+            () = tells.closed() => return,
+        };
+        going = !matches!(
+            tell,
+            Tell::CutOff { .. } | Tell::Event { event: Event::HandedOver | Event::Stopped, .. }
+        );
+        going &= tells.send(tell).await.is_ok();
+    }
+}
+
+async fn write_all(mut writer: OwnedWriteHalf, mut outbox: mpsc::Receiver<Tell>) {
+    while let Some(tell) = outbox.recv().await {
+        if let Err(error) = frame::write(&mut writer, &tell).await {
+            return tracing::debug!(%error, "a face is gone");
+        }
+    }
+}
+
+fn busy() -> Report {
+    Report::new(Kind::Unavailable, "too many commands at once on one connection")
+}
+
+const FACES_MAX: usize = 64;
+const COMMANDS_MAX: usize = 32;
+const TELLS_MAX: usize = 64;
+const HELLO_LIMIT: Duration = Duration::from_secs(5);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
