@@ -1,6 +1,7 @@
 //! The map of the code.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod error;

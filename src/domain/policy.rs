@@ -10,7 +10,7 @@ use super::target::{Listen, Reachability, Target};
 use super::time::Span;
 
 /// The policy of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The longest a session may be, extensions counted.
     pub duration_max: Span,

@@ -1,0 +1,80 @@
+//! `config.toml` as it is written: one struct a table, nothing filled in and nothing checked.
+//!
+//! Every value knows where it stands, so that a later mistake can be shown there. `resolve` turns
+//! this into a [`Config`](super::Config). No serde `flatten` and no `untagged`: their messages say
+//! neither the key nor the place.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A text, and where it stands.
+pub(super) type Text = Option<Spanned<String>>;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct File {
+    pub policy: Option<PolicyTable>,
+    pub ui: Option<UiTable>,
+    pub provider: Vec<Spanned<ProviderTable>>,
+    pub site: Vec<Spanned<SiteTable>>,
+    pub target: Vec<Spanned<TargetTable>>,
+}
+
+/// `[policy]`: what sessions may be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct PolicyTable {
+    pub duration_max: Text,
+    pub duration_default: Text,
+    pub idle: Text,
+    pub reason_pattern: Text,
+    pub ad_hoc_targets: Option<Spanned<bool>>,
+}
+
+/// `[ui]`: how the screens look.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct UiTable {
+    pub mouse: Option<Spanned<bool>>,
+    pub colour: Text,
+    pub ascii: Text,
+}
+
+/// `[[provider]]`: a system that carries network paths.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct ProviderTable {
+    pub id: Text,
+    pub kind: Text,
+    pub enabled: Option<Spanned<bool>>,
+}
+
+/// `[[site]]`: a customer's environment.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct SiteTable {
+    pub id: Text,
+    pub name: Text,
+    pub private_ranges: Option<Spanned<Vec<Spanned<String>>>>,
+    pub providers: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// `[[target]]`: one thing to reach.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct TargetTable {
+    pub id: Text,
+    pub name: Text,
+    pub site: Text,
+    pub kind: Text,
+    pub address: Text,
+    pub reachability: Text,
+    pub approval: Text,
+    pub user: Text,
+    pub database: Text,
+    pub listen: Text,
+    pub local_port: Option<Spanned<i64>>,
+    pub idle: Text,
+    pub duration_max: Text,
+}

@@ -1,0 +1,139 @@
+//! The configuration: what the operator's `config.toml` says, checked once and for all.
+//!
+//! ```text
+//! paths ──► guard ──► parse ──► file ──► resolve ──► Config
+//! where     owner,    text to   one struct  defaults,
+//! it lies   mode      TOML      a table     cross checks
+//! ```
+//!
+//! - No file is the same as an empty one: the built-in provider `direct`, and nothing else.
+//! - The file decides what may be reached, so it is treated as code: it is refused where others may
+//!   write to it, and it is never looked for in the current directory.
+//! - An unknown key is an error. So is every value that cannot be used, with its line and with what
+//!   to write instead.
+//! - What we write keeps everything else byte for byte.
+//!
+//! Not here: secrets (the file may hold none), accounts and sessions (the store has them), and the
+//! environment, which sets nothing but the look.
+
+mod error;
+mod file;
+mod guard;
+mod parse;
+mod paths;
+mod resolve;
+mod show;
+mod write;
+
+use std::path::Path;
+
+pub use error::ConfigError;
+pub use guard::{FILE_BYTES_MAX, private_dir};
+pub use paths::{Environment, Overrides, Places};
+pub use show::show;
+pub use write::set_provider_enabled;
+
+use crate::domain::catalogue::Catalogue;
+use crate::domain::id::ProviderId;
+use crate::domain::policy::Policy;
+use crate::domain::provider::ProviderKind;
+
+/// The documented configuration: every key, at its default.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// Everything that the configuration says, with the defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What sessions may be.
+    pub policy: Policy,
+    /// How the screens look.
+    pub ui: UiSettings,
+    /// The providers, in the order of the file.
+    pub providers: Vec<ProviderSettings>,
+    /// The sites and targets.
+    pub catalogue: Catalogue,
+}
+
+/// What the configuration says of one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderSettings {
+    /// Its name.
+    pub id: ProviderId,
+    /// What kind of system it is.
+    pub kind: ProviderKind,
+    /// False when an operator switched it off.
+    pub enabled: bool,
+    /// Whether it serves private targets that belong to no site; never true of Direct.
+    pub default: bool,
+}
+
+/// How the screens look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UiSettings {
+    /// Whether the mouse works; while it does, the terminal cannot select text by itself.
+    pub mouse: bool,
+    /// When colours are used.
+    pub colour: When,
+    /// When only ASCII characters are used.
+    pub ascii: When,
+}
+
+/// When something is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// When the terminal and the environment ask for it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl When {
+    const WORDS: [(&str, Self); 3] =
+        [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+
+    /// The word for it in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration of a text; `path` is only named in errors.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake, with its place.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        parse::parse(text).map_err(|flaw| flaw.in_file(path, text))
+    }
+
+    /// Reads the configuration of a file; no file is the same as an empty one.
+    ///
+    /// # Errors
+    ///
+    /// When the file or its directory could be written by others than `uid` and root, when it is no
+    /// regular file or cannot be read, and for every mistake in it.
+    pub fn load(path: &Path, uid: u32) -> Result<Self, ConfigError> {
+        let text = guard::read(path, uid)?;
+        Self::parse(path, text.as_deref().unwrap_or_default())
+    }
+}
+
+impl ProviderSettings {
+    /// Direct as it is where the file does not name it.
+    fn direct() -> Option<Self> {
+        let id = DIRECT.parse().ok()?;
+        Some(Self { id, kind: ProviderKind::Direct, enabled: true, default: false })
+    }
+}
+
+/// The name and the kind of the built-in provider.
+const DIRECT: &str = "direct";

@@ -1,0 +1,162 @@
+//! From text to a configuration, quickly for a large catalogue.
+//!
+//! A catalogue of ten thousand targets has nearly two megabytes, and the parser keeps some twenty
+//! times a text's length while it works. So a large file is cut before lines that begin with `[[`,
+//! and the pieces are parsed side by side. Where such a line does not begin a table (it stands
+//! inside a value), the cut leaves a value open and the piece does not parse. Whatever goes wrong
+//! in a piece, the file is parsed again as a whole: every error comes from there, with its place.
+
+use super::Config;
+use super::error::Flaw;
+use super::file::File;
+use super::resolve::resolve;
+
+/// Reads a configuration.
+pub(super) fn parse(text: &str) -> Result<Config, Flaw> {
+    if text.len() >= PIECES_FROM_BYTES
+        && let Some(config) = in_pieces(text, PIECE_BYTES_MIN)
+    {
+        return Ok(config);
+    }
+    whole(text).and_then(resolve)
+}
+
+/// Reads the file as it is written.
+pub(super) fn whole(text: &str) -> Result<File, Flaw> {
+    toml::from_str(text).map_err(|error| Flaw::of_toml(text, &error))
+}
+
+/// Reads the file in pieces of at least `bytes_min`; `None` where it must be read as a whole.
+fn in_pieces(text: &str, bytes_min: usize) -> Option<Config> {
+    if !begins_with_table(text) {
+        return None;
+    }
+    let pieces = cut(text, bytes_min);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let share = pieces.len().div_ceil(threads);
+    let parts: Vec<Option<File>> = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            pieces.chunks(share).map(|pieces| scope.spawn(|| read_all(pieces))).collect();
+        workers.into_iter().map(|worker| worker.join().ok().flatten()).collect()
+    });
+    let mut file = File::default();
+    for part in parts {
+        merge(&mut file, part?)?;
+    }
+    resolve(file).ok()
+}
+
+fn read_all(pieces: &[&str]) -> Option<File> {
+    let mut file = File::default();
+    for piece in pieces {
+        merge(&mut file, toml::from_str(piece).ok()?)?;
+    }
+    Some(file)
+}
+
+/// Adds what a later piece says; nothing where both have a table that may stand only once.
+fn merge(file: &mut File, piece: File) -> Option<()> {
+    let File { policy, ui, provider, site, target } = piece;
+    once(&mut file.policy, policy)?;
+    once(&mut file.ui, ui)?;
+    file.provider.extend(provider);
+    file.site.extend(site);
+    file.target.extend(target);
+    Some(())
+}
+
+fn once<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
+    match (slot.is_some(), value) {
+        (_, None) => Some(()),
+        (true, Some(_)) => None,
+        (false, value) => {
+            *slot = value;
+            Some(())
+        }
+    }
+}
+
+/// True when no key stands before the first table: such a key could be a list written inline, to
+/// which no later piece may add.
+fn begins_with_table(text: &str) -> bool {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    first.is_some_and(|line| line.starts_with('['))
+}
+
+fn cut(text: &str, bytes_min: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = next_cut(rest, bytes_min) {
+        let (piece, tail) = rest.split_at(at);
+        pieces.push(piece);
+        rest = tail;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// Where the first line begins, from `bytes_min` on, that begins with `[[`.
+fn next_cut(text: &str, bytes_min: usize) -> Option<usize> {
+    let tail = text.as_bytes().get(bytes_min..)?;
+    let at = tail.windows(3).position(|window| window == b"\n[[")?;
+    Some(bytes_min + at + 1)
+}
+
+/// What is smaller is parsed whole: it takes less than a millisecond.
+const PIECES_FROM_BYTES: usize = 64 * 1024;
+const PIECE_BYTES_MIN: usize = 16 * 1024;
+const THREADS_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Blocks of a file, whole and broken, with everything that could mislead a cut.
+    const BLOCKS: [&str; 16] = [
+        "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\n",
+        "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\nname = \"T\"\nidle = \"9m\"\n",
+        "[[target]]\r\nid = \"T\"\r\nkind = \"tcp\"\r\naddress = \"a:1\"\r\n",
+        "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"\"\"\na:1\"\"\"\n",
+        "[[site]]\nid = \"T\"\n",
+        "[[site]]\nid = \"T\"\nproviders = [\n\"direct\",\n]\n",
+        "[[site]]\nid = \"T\"\nprivate-ranges = [\n[[target]]\n]\n",
+        "[[provider]]\nid = \"direct\"\nkind = \"direct\"\n",
+        "[policy]\nidle = \"5m\"\n",
+        "[policy]\nreason-pattern = \"\"\"\n[[target]]\nid = 'x'\n\"\"\"\n",
+        "[policy]\nreason-pattern = '''\n[[site]]\n'''\n",
+        "[ui]\n",
+        "# [[target]]\n",
+        "# a comment\n[[\n",
+        "target = []\n",
+        "\n",
+    ];
+
+    fn file() -> impl Strategy<Value = String> {
+        prop::collection::vec(0..BLOCKS.len(), 0..8).prop_map(|blocks| {
+            let name = |(number, block): (usize, &usize)| {
+                BLOCKS[*block].replace("\"T\"", &format!("\"t{number}\""))
+            };
+            blocks.iter().enumerate().map(name).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_never_say_anything_else_than_the_whole(text in file(), bytes_min in 0_usize..200) {
+            if let Some(config) = in_pieces(&text, bytes_min) {
+                let whole = whole(&text).and_then(resolve);
+                prop_assert_eq!(whole.map_err(|flaw| flaw.what), Ok(config));
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_file_is_read_in_pieces() {
+        let text = [BLOCKS[11], BLOCKS[8], BLOCKS[4], BLOCKS[0], BLOCKS[2]].concat();
+        let text = text.replace("\"T\"", "\"t\"").replacen("id = \"t\"", "id = \"s\"", 2);
+        assert!(cut(&text, 0).len() > 2);
+        assert!(in_pieces(&text, 0).is_some());
+    }
+}

@@ -1,0 +1,401 @@
+//! From the file as written to a configuration that holds together.
+//!
+//! Everything is parsed here, once, into the types that the rest of the program uses; what comes
+//! out needs no more checking. The first mistake ends it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::str::FromStr;
+
+use toml::Spanned;
+
+use super::error::{Flaw, listed, nearest};
+use super::file::{File, PolicyTable, ProviderTable, SiteTable, TargetTable, Text, UiTable};
+use super::{Config, DIRECT, ProviderSettings, UiSettings, When};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::id::{IdError, ProviderId, SiteId, TargetId};
+use crate::domain::policy::{DURATION_MIN, Policy, ReasonPattern};
+use crate::domain::provider::ProviderKind;
+use crate::domain::site::{Prefix, Site};
+use crate::domain::target::{Address, Listen, Reachability, Target, TargetKind};
+use crate::domain::text::{must_show, shown};
+use crate::domain::time::Span;
+
+/// Fills in the defaults and checks everything.
+pub(super) fn resolve(file: File) -> Result<Config, Flaw> {
+    let policy = policy(file.policy.unwrap_or_default())?;
+    let ui = ui(&file.ui.unwrap_or_default())?;
+    let providers = providers(&file.provider)?;
+    let sites = sites(file.site, &providers)?;
+    let targets = targets(file.target, &sites, &policy)?;
+    Ok(Config { policy, ui, providers, catalogue: Catalogue { sites, targets } })
+}
+
+fn policy(table: PolicyTable) -> Result<Policy, Flaw> {
+    let duration_max = match &table.duration_max {
+        Some(text) => session_length("policy.duration-max", text)?,
+        None => DURATION_MAX,
+    };
+    let duration_default = match &table.duration_default {
+        Some(text) => session_length("policy.duration-default", text)?,
+        None => DURATION_DEFAULT.min(duration_max),
+    };
+    if let Some(text) = table.duration_default.filter(|_| duration_default > duration_max) {
+        let what = format!(
+            "`policy.duration-default`: `{duration_default}` is longer than \
+             `policy.duration-max`, `{duration_max}`"
+        );
+        return Err(Flaw::new(text.span(), what).hint("make one shorter or the other longer"));
+    }
+    let reason_pattern = match table.reason_pattern {
+        Some(text) if !text.get_ref().is_empty() => Some(pattern(&text)?),
+        _ => None,
+    };
+    Ok(Policy {
+        duration_max,
+        duration_default,
+        reason_pattern,
+        ad_hoc_targets: table.ad_hoc_targets.is_none_or(Spanned::into_inner),
+        idle: idle("policy.idle", table.idle.as_ref())?.flatten(),
+    })
+}
+
+fn pattern(text: &Spanned<String>) -> Result<ReasonPattern, Flaw> {
+    check_plain("policy.reason-pattern", text)?;
+    ReasonPattern::new(text.get_ref()).map_err(|error| {
+        value_flaw("policy.reason-pattern", text, error)
+            .hint("write a regular expression such as \"INC-[0-9]+.*\", or \"\" for none")
+    })
+}
+
+fn ui(table: &UiTable) -> Result<UiSettings, Flaw> {
+    Ok(UiSettings {
+        mouse: table.mouse.as_ref().is_some_and(|mouse| *mouse.get_ref()),
+        colour: word("ui.colour", table.colour.as_ref(), &When::WORDS)?.unwrap_or_default(),
+        ascii: word("ui.ascii", table.ascii.as_ref(), &When::WORDS)?.unwrap_or_default(),
+    })
+}
+
+/// The providers in the order of the file; Direct comes first where the file does not name it.
+fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<ProviderSettings>, Flaw> {
+    let mut seen = Seen::default();
+    let mut providers = Vec::new();
+    for table in tables {
+        let span = table.span();
+        let table = table.get_ref();
+        let id_text = required("provider", "id", &span, table.id.as_ref(), "id = \"direct\"")?;
+        let id: ProviderId = name("provider.id", id_text)?;
+        seen.add("provider.id", id.as_str(), id_text.span())?;
+        let kind = required("provider", "kind", &span, table.kind.as_ref(), "kind = \"direct\"")?;
+        if kind.get_ref() != DIRECT {
+            let what = format!(
+                "`provider.kind`: this version knows no provider of kind `{}`",
+                shown(kind.get_ref())
+            );
+            return Err(Flaw::new(kind.span(), what).hint("the only kind so far is `direct`"));
+        }
+        if id.as_str() != DIRECT {
+            let what = "`provider.id`: the provider of kind `direct` is always named `direct`";
+            return Err(Flaw::new(id_text.span(), what).hint("write `id = \"direct\"`"));
+        }
+        let enabled = table.enabled.as_ref().is_none_or(|enabled| *enabled.get_ref());
+        providers.push(ProviderSettings {
+            id,
+            kind: ProviderKind::Direct,
+            enabled,
+            default: false,
+        });
+    }
+    if providers.is_empty() {
+        providers.extend(ProviderSettings::direct());
+    }
+    Ok(providers)
+}
+
+fn sites(
+    tables: Vec<Spanned<SiteTable>>,
+    providers: &[ProviderSettings],
+) -> Result<BTreeMap<SiteId, Site>, Flaw> {
+    let mut seen = Seen::default();
+    let mut sites = BTreeMap::new();
+    for table in tables {
+        let span = table.span();
+        let table = table.into_inner();
+        let id_text = required("site", "id", &span, table.id.as_ref(), "id = \"acme-prod\"")?;
+        let id: SiteId = name("site.id", id_text)?;
+        seen.add("site.id", id.as_str(), id_text.span())?;
+        let name = label("site.name", table.name)?.unwrap_or_else(|| id.to_string());
+        let ranges = table.private_ranges.map(Spanned::into_inner).unwrap_or_default();
+        let private_ranges = ranges
+            .iter()
+            .map(|text| parsed::<Prefix>("site.private-ranges", text))
+            .collect::<Result<_, _>>()?;
+        let order = table.providers.map(Spanned::into_inner).unwrap_or_default();
+        let mut used = Seen::default();
+        for text in &order {
+            used.add("site.providers", text.get_ref(), text.span())?;
+        }
+        let known = || providers.iter().map(|provider| provider.id.as_str());
+        let find = |text: &Spanned<String>| {
+            let found = providers.iter().find(|known| known.id.as_str() == text.get_ref());
+            found
+                .map(|found| found.id.clone())
+                .ok_or_else(|| unknown_name("site.providers", "provider", text, known()))
+        };
+        let providers = order.iter().map(find).collect::<Result<_, _>>()?;
+        sites.insert(id.clone(), Site { id, name, private_ranges, providers });
+    }
+    Ok(sites)
+}
+
+fn targets(
+    tables: Vec<Spanned<TargetTable>>,
+    sites: &BTreeMap<SiteId, Site>,
+    policy: &Policy,
+) -> Result<BTreeMap<TargetId, Target>, Flaw> {
+    let mut ids = Seen::default();
+    let mut ports = Seen::default();
+    let mut targets = Vec::with_capacity(tables.len());
+    for table in tables {
+        let span = table.span();
+        let table = table.into_inner();
+        if let Some(id) = &table.id {
+            ids.add("target.id", id.get_ref(), id.span())?;
+        }
+        if let Some(port) = &table.local_port {
+            ports.add("target.local-port", &port.get_ref().to_string(), port.span())?;
+        }
+        let target = target(&span, table, sites, policy)?;
+        targets.push((target.id.clone(), target));
+    }
+    // Sorted all at once, which is quicker than one by one.
+    Ok(targets.into_iter().collect())
+}
+
+fn target(
+    span: &Range<usize>,
+    table: TargetTable,
+    sites: &BTreeMap<SiteId, Site>,
+    policy: &Policy,
+) -> Result<Target, Flaw> {
+    let id_text = required("target", "id", span, table.id.as_ref(), "id = \"orders-db\"")?;
+    let id: TargetId = name("target.id", id_text)?;
+    let kind = required("target", "kind", span, table.kind.as_ref(), "kind = \"postgres\"")?;
+    let kind: TargetKind = parsed("target.kind", kind)?;
+    let address = required(
+        "target",
+        "address",
+        span,
+        table.address.as_ref(),
+        "address = \"db.internal:5432\"",
+    )?;
+    let address: Address = parsed("target.address", address)?;
+    check_approval(table.approval.as_ref())?;
+    let site = match &table.site {
+        Some(text) => Some(known_site(text, sites)?),
+        None => None,
+    };
+    let duration_max = match &table.duration_max {
+        Some(text) => Some(session_length("target.duration-max", text)?),
+        None => None,
+    };
+    Ok(Target {
+        name: label("target.name", table.name)?.unwrap_or_else(|| id.to_string()),
+        id,
+        site,
+        kind,
+        address,
+        reachability: word("target.reachability", table.reachability.as_ref(), &REACHABILITIES)?
+            .unwrap_or_default(),
+        user: argument("target.user", table.user)?,
+        database: argument("target.database", table.database)?,
+        listen: listen(table.listen.as_ref(), table.local_port.as_ref())?,
+        idle: idle("target.idle", table.idle.as_ref())?.unwrap_or(policy.idle),
+        duration_max,
+    })
+}
+
+fn known_site(text: &Spanned<String>, sites: &BTreeMap<SiteId, Site>) -> Result<SiteId, Flaw> {
+    let unknown = || unknown_name("target.site", "site", text, sites.keys().map(SiteId::as_str));
+    let id: SiteId = text.get_ref().parse().map_err(|_| unknown())?;
+    if sites.contains_key(&id) { Ok(id) } else { Err(unknown()) }
+}
+
+fn check_approval(text: Option<&Spanned<String>>) -> Result<(), Flaw> {
+    match text {
+        Some(text) if text.get_ref() != "none" => {
+            let what = format!(
+                "`target.approval`: `{}` asks for an approval, and approvals do not exist yet",
+                shown(text.get_ref())
+            );
+            let hint = "write `approval = \"none\"` if it may be opened without one, or leave the \
+                        target out";
+            Err(Flaw::new(text.span(), what).hint(hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn listen(listen: Option<&Spanned<String>>, port: Option<&Spanned<i64>>) -> Result<Listen, Flaw> {
+    let unix = word("target.listen", listen, &[("loopback", false), ("unix", true)])?;
+    match (unix.unwrap_or(false), port) {
+        (true, None) => Ok(Listen::Unix),
+        (true, Some(port)) => {
+            let what = "`target.local-port`: a UNIX socket has no port";
+            Err(Flaw::new(port.span(), what).hint("write `listen = \"loopback\"`, or no port"))
+        }
+        (false, None) => Ok(Listen::Loopback { port: None }),
+        (false, Some(port)) => {
+            let number = u16::try_from(*port.get_ref()).ok().filter(|number| *number > 0);
+            let what = "`target.local-port`: a port is a number from 1 to 65535";
+            number.map(|port| Listen::Loopback { port: Some(port) }).ok_or_else(|| {
+                Flaw::new(port.span(), what).hint("leave it out for a port that is chosen free")
+            })
+        }
+    }
+}
+
+/// A length of a session, which is at least [`DURATION_MIN`].
+fn session_length(key: &str, text: &Spanned<String>) -> Result<Span, Flaw> {
+    let length: Span = parsed(key, text)?;
+    if length < DURATION_MIN {
+        let what = format!("`{key}`: `{length}` is too short; a session is at least `1m`");
+        return Err(Flaw::new(text.span(), what).hint("write it like \"30m\" or \"8h\""));
+    }
+    Ok(length)
+}
+
+/// An idle limit: absent, `off`, or a length.
+fn idle(key: &str, text: Option<&Spanned<String>>) -> Result<Option<Option<Span>>, Flaw> {
+    match text {
+        None => Ok(None),
+        Some(text) if text.get_ref() == OFF => Ok(Some(None)),
+        Some(text) => text.get_ref().parse().map(|idle| Some(Some(idle))).map_err(|error| {
+            value_flaw(key, text, error).hint("write it like \"15m\", or \"off\" for no limit")
+        }),
+    }
+}
+
+/// A text that people read: one line, without what a terminal would act on or hide.
+fn label(key: &str, text: Text) -> Result<Option<String>, Flaw> {
+    let Some(text) = text else { return Ok(None) };
+    if text.get_ref().trim().is_empty() {
+        return Err(Flaw::new(text.span(), format!("`{key}` is empty"))
+            .hint("write a short line of plain text, or leave the key out"));
+    }
+    check_plain(key, &text)?;
+    Ok(Some(text.into_inner()))
+}
+
+fn check_plain(key: &str, text: &Spanned<String>) -> Result<(), Flaw> {
+    let length = text.get_ref().chars().count();
+    let what = if length > LABEL_CHARS_MAX {
+        format!("`{key}` has {length} characters; at most {LABEL_CHARS_MAX} can be shown")
+    } else if text.get_ref().chars().any(must_show) {
+        format!("`{key}` holds a control or invisible character: `{}`", shown(text.get_ref()))
+    } else {
+        return Ok(());
+    };
+    Err(Flaw::new(text.span(), what).hint("write a short line of plain text"))
+}
+
+/// A label that becomes a word of a command, so it must not look like an option.
+fn argument(key: &str, text: Text) -> Result<Option<String>, Flaw> {
+    if let Some(text) = text.as_ref().filter(|text| text.get_ref().starts_with('-')) {
+        let what =
+            format!("`{key}` starts with `-`, so that a command would take it for an option");
+        return Err(Flaw::new(text.span(), what).hint("write a name that starts with a letter"));
+    }
+    label(key, text)
+}
+
+fn word<T: Copy>(
+    key: &str,
+    text: Option<&Spanned<String>>,
+    words: &[(&str, T)],
+) -> Result<Option<T>, Flaw> {
+    let Some(text) = text else { return Ok(None) };
+    match words.iter().find(|(word, _)| word == text.get_ref()) {
+        Some((_, meaning)) => Ok(Some(*meaning)),
+        None => {
+            let what = format!("`{key}`: `{}` is none of its values", shown(text.get_ref()));
+            let values = listed(words.iter().map(|(word, _)| *word));
+            Err(Flaw::new(text.span(), what).hint(format!("write {values}")))
+        }
+    }
+}
+
+fn parsed<T>(key: &str, text: &Spanned<String>) -> Result<T, Flaw>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.get_ref().parse().map_err(|error: T::Err| value_flaw(key, text, error))
+}
+
+fn name<T: FromStr<Err = IdError>>(key: &str, text: &Spanned<String>) -> Result<T, Flaw> {
+    text.get_ref().parse().map_err(|error: IdError| {
+        let what = format!("`{key}`: `{}` cannot be a name", shown(text.get_ref()));
+        Flaw::new(text.span(), what).hint(error.to_string())
+    })
+}
+
+fn value_flaw(key: &str, text: &Spanned<String>, error: impl std::fmt::Display) -> Flaw {
+    Flaw::new(text.span(), format!("`{key}`: {error}"))
+}
+
+fn required<'a, T>(
+    table: &str,
+    key: &str,
+    span: &Range<usize>,
+    value: Option<&'a T>,
+    example: &str,
+) -> Result<&'a T, Flaw> {
+    value.ok_or_else(|| {
+        Flaw::new(span.clone(), format!("this `{table}` has no `{key}`"))
+            .hint(format!("add a line such as `{example}`"))
+    })
+}
+
+fn unknown_name<'a>(
+    key: &str,
+    noun: &str,
+    text: &Spanned<String>,
+    known: impl Iterator<Item = &'a str>,
+) -> Flaw {
+    let what = format!("`{key}`: there is no {noun} `{}`", shown(text.get_ref()));
+    Flaw::new(text.span(), what).hint(match nearest(text.get_ref(), known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add a `[[{noun}]]` with this id, or mend the name"),
+    })
+}
+
+/// Names and numbers that must differ from each other.
+#[derive(Default)]
+struct Seen(BTreeMap<String, Range<usize>>);
+
+impl Seen {
+    fn add(&mut self, key: &str, value: &str, span: Range<usize>) -> Result<(), Flaw> {
+        match self.0.insert(value.to_owned(), span.clone()) {
+            None => Ok(()),
+            Some(first) => {
+                Err(Flaw::new(span, format!("`{key}`: `{}` is used twice", shown(value)))
+                    .first_at(first)
+                    .hint("each must be different; change one or take it out"))
+            }
+        }
+    }
+}
+
+const DURATION_MAX: Span = Span::from_minutes(8 * 60);
+const DURATION_DEFAULT: Span = Span::from_minutes(30);
+const LABEL_CHARS_MAX: usize = 100;
+
+/// The word for no limit.
+pub(super) const OFF: &str = "off";
+
+const REACHABILITIES: [(&str, Reachability); 3] = [
+    (Reachability::Auto.as_str(), Reachability::Auto),
+    (Reachability::Direct.as_str(), Reachability::Direct),
+    (Reachability::Private.as_str(), Reachability::Private),
+];

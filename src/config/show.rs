@@ -1,0 +1,152 @@
+//! The configuration as it counts, with where each value came from.
+
+use std::path::Path;
+
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::error::Lines;
+use super::resolve::OFF;
+use super::{Config, ConfigError, guard};
+use crate::domain::site::Site;
+use crate::domain::target::{Listen, Target};
+use crate::domain::text::shown;
+
+/// Returns the configuration of a file with its defaults filled in, as TOML that reads back to the
+/// same; with `origin`, each line says whether the default or a line of the file set it.
+///
+/// # Errors
+///
+/// The same as [`Config::load`].
+pub fn show(path: &Path, uid: u32, origin: bool) -> Result<String, ConfigError> {
+    let text = guard::read(path, uid)?.unwrap_or_default();
+    let config = Config::parse(path, &text)?;
+    // What was parsed just before parses again.
+    let root = DeTable::parse(&text).map(toml::Spanned::into_inner).unwrap_or_default();
+    let file = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
+    let mut page = Page { out: String::new(), root: &root, origin, lines: Lines::new(&text), file };
+    page.policy_and_ui(&config);
+    page.providers(&config);
+    for site in config.catalogue.sites.values() {
+        page.site(site);
+    }
+    for target in config.catalogue.targets.values() {
+        page.target(target);
+    }
+    Ok(page.out)
+}
+
+struct Page<'a> {
+    out: String,
+    root: &'a DeTable<'a>,
+    origin: bool,
+    lines: Lines<'a>,
+    file: String,
+}
+
+impl<'a> Page<'a> {
+    fn policy_and_ui(&mut self, config: &Config) {
+        let idle = config.policy.idle.map_or(OFF.to_owned(), |idle| idle.to_string());
+        let pattern = config.policy.reason_pattern.as_ref().map_or("", |pattern| pattern.as_str());
+        let table = self.root.get("policy").map(toml::Spanned::get_ref);
+        self.out.push_str("[policy]\n");
+        self.line(table, "duration-max", config.policy.duration_max.to_string());
+        self.line(table, "duration-default", config.policy.duration_default.to_string());
+        self.line(table, "idle", idle);
+        self.line(table, "reason-pattern", pattern);
+        self.line(table, "ad-hoc-targets", config.policy.ad_hoc_targets);
+        let table = self.root.get("ui").map(toml::Spanned::get_ref);
+        self.out.push_str("\n[ui]\n");
+        self.line(table, "mouse", config.ui.mouse);
+        self.line(table, "colour", config.ui.colour.as_str());
+        self.line(table, "ascii", config.ui.ascii.as_str());
+    }
+
+    fn providers(&mut self, config: &Config) {
+        for provider in &config.providers {
+            let table = self.item("provider", provider.id.as_str());
+            self.out.push_str("\n[[provider]]\n");
+            self.line(table, "id", provider.id.as_str());
+            self.line(table, "kind", provider.kind.to_string());
+            self.line(table, "enabled", provider.enabled);
+        }
+    }
+
+    fn site(&mut self, site: &Site) {
+        let table = self.item("site", site.id.as_str());
+        self.out.push_str("\n[[site]]\n");
+        self.line(table, "id", site.id.as_str());
+        self.line(table, "name", site.name.as_str());
+        let ranges: Vec<_> = site.private_ranges.iter().map(ToString::to_string).collect();
+        self.line(table, "private-ranges", ranges);
+        let providers: Vec<_> = site.providers.iter().map(ToString::to_string).collect();
+        self.line(table, "providers", providers);
+    }
+
+    fn target(&mut self, target: &Target) {
+        let table = self.item("target", target.id.as_str());
+        let (listen, port) = match target.listen {
+            Listen::Loopback { port } => ("loopback", port),
+            Listen::Unix => ("unix", None),
+        };
+        self.out.push_str("\n[[target]]\n");
+        self.line(table, "id", target.id.as_str());
+        self.line(table, "name", target.name.as_str());
+        self.optional(table, "site", target.site.as_ref().map(ToString::to_string));
+        self.line(table, "kind", target.kind.as_str());
+        self.line(table, "address", target.address.to_string());
+        self.line(table, "reachability", target.reachability.as_str());
+        self.line(table, "approval", "none");
+        self.optional(table, "user", target.user.clone());
+        self.optional(table, "database", target.database.clone());
+        self.line(table, "listen", listen);
+        self.optional(table, "local-port", port.map(i64::from));
+        let idle = target.idle.map_or(OFF.to_owned(), |idle| idle.to_string());
+        self.line_or(table, "idle", idle, "policy.idle");
+        self.optional(table, "duration-max", target.duration_max.map(|max| max.to_string()));
+    }
+
+    /// The table of a list with this id, where the file has it.
+    fn item(&self, list: &str, id: &str) -> Option<&'a DeValue<'a>> {
+        let items = self.root.get(list)?.get_ref().as_array()?;
+        let is = |item: &&toml::Spanned<DeValue<'a>>| {
+            item.get_ref().get("id").and_then(|value| value.get_ref().as_str()) == Some(id)
+        };
+        items.iter().find(is).map(toml::Spanned::get_ref)
+    }
+
+    fn optional(
+        &mut self,
+        table: Option<&DeValue<'_>>,
+        key: &str,
+        value: Option<impl Into<Value>>,
+    ) {
+        if let Some(value) = value {
+            self.line(table, key, value);
+        }
+    }
+
+    fn line(&mut self, table: Option<&DeValue<'_>>, key: &str, value: impl Into<Value>) {
+        self.line_or(table, key, value, "default");
+    }
+
+    /// Writes a line; `otherwise` says where the value is from where the file does not set it.
+    fn line_or(
+        &mut self,
+        table: Option<&DeValue<'_>>,
+        key: &str,
+        value: impl Into<Value>,
+        otherwise: &str,
+    ) {
+        let value = value.into();
+        if !self.origin {
+            self.out.push_str(&format!("{key} = {value}\n"));
+            return;
+        }
+        let from = match table.and_then(|table| table.get(key)) {
+            Some(value) => format!("{}:{}", self.file, self.lines.place(value.span().start).0),
+            None => otherwise.to_owned(),
+        };
+        self.out.push_str(&format!("{key} = {value}  # {from}\n"));
+    }
+}

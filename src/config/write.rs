@@ -1,0 +1,189 @@
+//! Changes to the file that leave everything else in it as it was, byte for byte.
+//!
+//! The places to change come from the parser; the change itself is a cut in the text. (A tree of the
+//! whole document that is printed again does not keep every byte: line ends, for one.) What comes
+//! out is parsed again before it is written, and it is written whole or not at all: a new file next
+//! to the old one, made durable, then renamed over it.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Config, ConfigError, DIRECT, guard};
+use crate::domain::id::ProviderId;
+
+/// Switches a provider on or off in the file, and returns the configuration as it is then.
+///
+/// # Errors
+///
+/// When the file cannot be read or says something wrong already, when it does not know the
+/// provider, when it was changed at the same time, and when it cannot be written. The file is then
+/// as it was.
+pub fn set_provider_enabled(
+    path: &Path,
+    uid: u32,
+    provider: &ProviderId,
+    enabled: bool,
+) -> Result<Config, ConfigError> {
+    let before = guard::read(path, uid)?;
+    let text = before.as_deref().unwrap_or_default();
+    let stands = |config: &Config| {
+        config.providers.iter().any(|known| known.id == *provider && known.enabled == enabled)
+    };
+    let config = Config::parse(path, text)?;
+    if stands(&config) {
+        return Ok(config);
+    }
+    let uneditable =
+        |why: &str| ConfigError::Uneditable { path: path.to_owned(), why: why.to_owned() };
+    let edited = with_provider_enabled(text, provider.as_str(), enabled)
+        .ok_or_else(|| uneditable("it has no such provider"))?;
+    let config = Config::parse(path, &edited)?;
+    if !stands(&config) {
+        return Err(uneditable("the provider is written in a way that this program cannot change"));
+    }
+    replace(path, uid, before.as_deref(), &edited)?;
+    Ok(config)
+}
+
+/// Returns the text with the provider switched; `None` where the text does not know it.
+fn with_provider_enabled(text: &str, id: &str, enabled: bool) -> Option<String> {
+    let root = DeTable::parse(text).ok()?;
+    let list = root.get_ref().get("provider");
+    let items = list.and_then(|list| list.get_ref().as_array());
+    let named = |item: &&Spanned<DeValue<'_>>| {
+        item.get_ref().get("id").and_then(|value| value.get_ref().as_str()) == Some(id)
+    };
+    if let Some(item) = items.and_then(|items| items.iter().find(named)) {
+        return switched(text, item, enabled);
+    }
+    if id != DIRECT {
+        return None;
+    }
+    match list {
+        // A list that is written inline takes no `[[provider]]` behind it.
+        Some(list) if !text.get(list.span())?.starts_with("[[") => {
+            let comma = if items.is_some_and(|items| items.is_empty()) { "" } else { ", " };
+            let item = format!("{{ id = \"{id}\", kind = \"{id}\", enabled = {enabled} }}{comma}");
+            spliced(text, list.span().start + 1..list.span().start + 1, &item)
+        }
+        _ => Some(with_table_at_end(text, id, enabled)),
+    }
+}
+
+/// Changes `enabled` of the provider at `item`, or adds it behind its last key.
+fn switched(text: &str, item: &Spanned<DeValue<'_>>, enabled: bool) -> Option<String> {
+    let table = item.get_ref().as_table()?;
+    if let Some(value) = table.get("enabled") {
+        return spliced(text, value.span(), &enabled.to_string());
+    }
+    let (key, value) = table.iter().max_by_key(|(_, value)| value.span().end)?;
+    let end = value.span().end;
+    if text.get(item.span())?.starts_with('{') {
+        return spliced(text, end..end, &format!(", enabled = {enabled}"));
+    }
+    let line = text.get(..key.span().start)?.rsplit('\n').next()?;
+    let indent = if line.trim().is_empty() { line } else { "" };
+    let eol = line_end(text);
+    match text.get(end..)?.find('\n').map(|at| end + at + 1) {
+        Some(next) => spliced(text, next..next, &format!("{indent}enabled = {enabled}{eol}")),
+        None => Some(format!("{text}{eol}{indent}enabled = {enabled}")),
+    }
+}
+
+fn with_table_at_end(text: &str, id: &str, enabled: bool) -> String {
+    let eol = line_end(text);
+    let table = ["[[provider]]", &format!("id = \"{id}\""), &format!("kind = \"{id}\"")];
+    let table = format!("{}{eol}enabled = {enabled}{eol}", table.join(eol));
+    match text {
+        "" => table,
+        text if text.ends_with('\n') => format!("{text}{eol}{table}"),
+        text => format!("{text}{eol}{eol}{table}"),
+    }
+}
+
+/// The line end that the text uses.
+fn line_end(text: &str) -> &'static str {
+    let first = text.find('\n').and_then(|at| text.get(..at));
+    if first.is_some_and(|line| line.ends_with('\r')) { "\r\n" } else { "\n" }
+}
+
+fn spliced(text: &str, range: Range<usize>, with: &str) -> Option<String> {
+    Some(format!("{}{with}{}", text.get(..range.start)?, text.get(range.end..)?))
+}
+
+/// Puts a new file in place of the one that was read, or of none.
+fn replace(path: &Path, uid: u32, before: Option<&str>, text: &str) -> Result<(), ConfigError> {
+    let target = match before {
+        Some(_) => guard::resolved(path)?,
+        None => path.to_owned(),
+    };
+    let dir = target.parent().ok_or_else(|| ConfigError::Relative(path.to_owned()))?;
+    if before.is_none() {
+        guard::own_dir(dir, uid)?;
+    }
+    let draft = draft_path(dir)?;
+    let written = write_draft(&draft, &target, before.is_some(), text)
+        .map_err(|source| ConfigError::Unwritable { path: path.to_owned(), source })
+        .and_then(|()| {
+            if guard::read(path, uid)?.as_deref() == before {
+                Ok(())
+            } else {
+                Err(ConfigError::Changed { path: path.to_owned() })
+            }
+        })
+        .and_then(|()| {
+            std::fs::rename(&draft, &target)
+                .and_then(|()| File::open(dir)?.sync_all())
+                .map_err(|source| ConfigError::Unwritable { path: path.to_owned(), source })
+        });
+    if written.is_err() {
+        // Nothing is lost if it stays: it is a file of ours that nobody reads.
+        drop(std::fs::remove_file(&draft));
+    }
+    written
+}
+
+fn draft_path(dir: &Path) -> Result<PathBuf, ConfigError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| ConfigError::Unwritable {
+        path: dir.to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    Ok(dir.join(format!(".config.toml.{:016x}", u64::from_le_bytes(random))))
+}
+
+fn write_draft(draft: &Path, target: &Path, keep_mode: bool, text: &str) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(draft, flags, Mode::RUSR | Mode::WUSR)?);
+    if keep_mode {
+        let mode = Mode::from_raw_mode(rustix::fs::stat(target)?.st_mode);
+        rustix::fs::fchmod(&file, mode)?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_by_somebody_else_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let uid = rustix::process::getuid().as_raw();
+        std::fs::write(&path, "# theirs\n").unwrap();
+        for before in [None, Some("# as we read it\n")] {
+            let refused = replace(&path, uid, before, "# ours\n");
+            assert!(matches!(refused, Err(ConfigError::Changed { .. })), "{refused:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "# theirs\n");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
+        }
+    }
+}

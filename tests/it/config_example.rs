@@ -1,0 +1,112 @@
+//! The example is the documentation: it must say what the program does.
+
+use std::path::Path;
+
+use breakglass::config::{Config, EXAMPLE, show};
+
+fn parse(text: &str) -> Config {
+    Config::parse(Path::new("config.toml"), text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Uncomments the lines that begin with `#` and no space.
+fn uncommented() -> String {
+    let line = |line: &'static str| match line.strip_prefix('#') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest,
+        _ => line,
+    };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Every `key =` of the text outside comments.
+fn keys(text: &str) -> Vec<&str> {
+    let mut keys: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = ").map(|(key, _)| key))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+#[test]
+fn the_example_says_what_holds_without_a_file() {
+    assert_eq!(parse(EXAMPLE), parse(""));
+}
+
+#[test]
+fn the_examples_in_the_example_are_right() {
+    let config = parse(&uncommented());
+    assert_eq!(config.catalogue.sites.len(), 1);
+    assert_eq!(config.catalogue.targets.len(), 1);
+}
+
+#[test]
+fn every_key_stands_in_the_example() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, uncommented()).unwrap();
+    let shown = show(&path, rustix::process::getuid().as_raw(), false).unwrap();
+    assert_eq!(keys(&shown), keys(&uncommented()));
+}
+
+#[test]
+fn every_key_that_the_parser_knows_is_in_the_example() {
+    for header in ["[policy]", "[ui]", "[[provider]]", "[[site]]", "[[target]]"] {
+        let text = format!("{header}\nno-such-key-anywhere = 1");
+        let error = Config::parse(Path::new("config.toml"), &text).unwrap_err();
+        let hint = error.hint().unwrap();
+        assert!(hint.starts_with("it is one of `"), "{hint}");
+        for known in hint.split('`').skip(1).step_by(2) {
+            assert!(keys(&uncommented()).contains(&known), "`{known}` of {header}");
+        }
+    }
+}
+
+#[test]
+fn what_counts_is_shown_with_where_it_came_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let text = "[policy]\nidle = \"15m\"\n\n[[site]]\nid = \"acme\"\n\n[[target]]\nid = \"db\"\n\
+                site = \"acme\"\nkind = \"postgres\"\naddress = \"DB.acme:5432\"\nlocal-port = 15432\n";
+    std::fs::write(&path, text).unwrap();
+    let uid = rustix::process::getuid().as_raw();
+    insta::assert_snapshot!(show(&path, uid, true).unwrap(), @r#"
+        [policy]
+        duration-max = "8h"  # default
+        duration-default = "30m"  # default
+        idle = "15m"  # config.toml:2
+        reason-pattern = ""  # default
+        ad-hoc-targets = true  # default
+
+        [ui]
+        mouse = false  # default
+        colour = "auto"  # default
+        ascii = "auto"  # default
+
+        [[provider]]
+        id = "direct"  # default
+        kind = "direct"  # default
+        enabled = true  # default
+
+        [[site]]
+        id = "acme"  # config.toml:5
+        name = "acme"  # default
+        private-ranges = []  # default
+        providers = []  # default
+
+        [[target]]
+        id = "db"  # config.toml:8
+        name = "db"  # default
+        site = "acme"  # config.toml:9
+        kind = "postgres"  # config.toml:10
+        address = "db.acme:5432"  # config.toml:11
+        reachability = "auto"  # default
+        approval = "none"  # default
+        listen = "loopback"  # default
+        local-port = 15432  # config.toml:12
+        idle = "15m"  # policy.idle
+    "#);
+    let shown = show(&path, uid, false).unwrap();
+    assert_eq!(parse(&shown), parse(text), "it reads back to the same");
+}
