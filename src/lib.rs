@@ -1,5 +1,6 @@
 //! The map of the code.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

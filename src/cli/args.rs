@@ -1,0 +1,268 @@
+//! The grammar: `breakglass [NOUN] VERB [ARGS] [--json]`; without arguments, the screens.
+//!
+//! Each verb keeps its arguments and its help in its own file; here is what they share.
+
+use std::ffi::OsString;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::audit::AuditVerb;
+use super::config::ConfigVerb;
+use super::connect::ConnectArgs;
+use super::end::{EndArgs, ExtendArgs, RetryArgs};
+use super::engine::EngineVerb;
+use super::manual::{CompletionsArgs, ManArgs};
+use super::open::OpenArgs;
+use super::output::{Format, Output, Terminal};
+use super::providers::ProvidersArgs;
+use super::sessions::{SessionsArgs, ShowArgs};
+use super::targets::{SitesArgs, TargetsArgs};
+use crate::domain::target::{TargetError, TargetKind};
+use crate::error::{Kind, Report};
+use crate::protocol::SessionState;
+
+/// A command line that was understood.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// What holds for every verb.
+    pub global: Global,
+    /// What to do.
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// No verb: the screens, or the plain face where there is no terminal for them.
+    Screens,
+    /// The screens on simulated providers and temporary state.
+    Demo,
+    /// Be the engine, without a face, until nothing lives any more.
+    Engine,
+    /// A verb, for [`super::run`].
+    Verb(Verb),
+}
+
+/// What holds for every verb.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Print one JSON document, or JSON Lines where the verb goes on
+    ///
+    /// Documents are objects with a `version` and one named list or thing. Field names are in
+    /// `snake_case`, times are RFC 3339 in UTC, durations are in seconds. An error is one such
+    /// document on standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use one line an event, without colour, boxes or a second screen
+    ///
+    /// Suits screen readers and logs. It is what you get where `TERM` is `dumb` or there is no
+    /// terminal.
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// Read this configuration file instead of the usual one
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub config: Option<std::path::PathBuf>,
+}
+
+/// What a verb of the command line does, with its arguments.
+#[derive(Clone, Debug, Subcommand)]
+#[expect(missing_docs, reason = "each variant is named by its verb; its text is the verb's help")]
+pub enum Verb {
+    Open(OpenArgs),
+    Connect(ConnectArgs),
+    Sessions(SessionsArgs),
+    Show(ShowArgs),
+    End(EndArgs),
+    Extend(ExtendArgs),
+    Retry(RetryArgs),
+    Targets(TargetsArgs),
+    Sites(SitesArgs),
+    Providers(ProvidersArgs),
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+    #[command(skip)]
+    Engine(EngineVerb),
+}
+
+/// A timed, recorded, self-removing network path to one target
+///
+/// Without a verb the screens open. A session is a path to one target for a limited time: it is
+/// opened with a reason, every step stands in the audit, and when it ends whatever was made for it
+/// is removed, and seen to be removed.
+#[derive(Debug, Parser)]
+#[command(name = "breakglass", version, after_long_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    spoken: Option<Spoken>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Spoken {
+    #[command(flatten)]
+    Verb(Verb),
+    /// Show how the engine is, or stop it
+    ///
+    /// The engine is the background process that holds the sessions. Any verb that needs one
+    /// starts it, and it leaves by itself when nothing lives any more. Without a verb, shows how
+    /// it is.
+    Engine(EngineArgs),
+    /// Try everything on simulated providers, with nothing at stake
+    ///
+    /// Opens the same screens on the same engine, with simulated providers that have good and bad
+    /// weather, real targets on this host behind them, and temporary state that is removed at the
+    /// end. Every line is marked DRILL.
+    Demo,
+}
+
+#[derive(Debug, Args)]
+struct EngineArgs {
+    /// Be the engine: started by whoever needs one
+    #[arg(long, hide = true)]
+    detached: bool,
+    #[command(subcommand)]
+    verb: Option<EngineVerb>,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  breakglass demo                  try everything, with nothing at stake
+  breakglass config example        the configuration, each key explained
+  breakglass targets               what there is to reach
+  breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
+  breakglass end 5566              end it, and see that everything is gone
+
+Exit codes:
+  0    done
+  2    the command line is wrong
+  3    the configuration is wrong
+  4    refused by policy; the audit has it
+  5    a target, a provider, the engine or the store cannot be reached
+  6    something is not proven gone; `show` tells what, and how to remove it
+  70   a bug in this program
+  130, 143   Ctrl-C or SIGTERM, where the verb says so";
+
+/// Understands a command line. Help, version and mistakes are printed here, and `Err` is then the
+/// exit code.
+///
+/// `terminal` is where help is read; `arguments` begins with the program's name.
+///
+/// # Errors
+///
+/// The exit code, when there is nothing more to do.
+pub fn parse<I>(arguments: I, out: &mut Output) -> Result<Invocation, u8>
+where
+    I: IntoIterator<Item = OsString>,
+{
+    let mut command = command_for(out.terminal());
+    let parsed = command
+        .try_get_matches_from_mut(arguments)
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    match parsed {
+        Ok(cli) => invocation(cli).map_err(|report| out.report(&report)),
+        Err(error) => Err(answer(&error, out)),
+    }
+}
+
+/// Returns how standard output is to be written, as far as it shows before the command line is
+/// understood: also a mistake is told as JSON to whoever asked for JSON.
+#[must_use]
+pub fn format(arguments: &[OsString]) -> Format {
+    let spoken = arguments.iter().take_while(|argument| *argument != "--");
+    if spoken.into_iter().any(|argument| argument == "--json") {
+        Format::Json
+    } else {
+        Format::Text
+    }
+}
+
+/// Returns the whole grammar, for the manual, completions and tests.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command().subcommand_required(false).max_term_width(HELP_COLUMNS_MAX)
+}
+
+fn command_for(terminal: Terminal) -> clap::Command {
+    let columns = terminal.width.unwrap_or(HELP_COLUMNS_MAX).min(HELP_COLUMNS_MAX);
+    command().term_width(columns)
+}
+
+fn invocation(cli: Cli) -> Result<Invocation, Report> {
+    let task = match cli.spoken {
+        None if cli.global.json => {
+            return Err(Report::new(Kind::Usage, "`--json` needs a verb")
+                .hint("breakglass sessions --json"));
+        }
+        None => Task::Screens,
+        Some(Spoken::Demo) => Task::Demo,
+        Some(Spoken::Engine(EngineArgs { detached: true, .. })) => Task::Engine,
+        Some(Spoken::Engine(EngineArgs { verb, .. })) => {
+            Task::Verb(Verb::Engine(verb.unwrap_or(EngineVerb::Status)))
+        }
+        Some(Spoken::Verb(verb)) => Task::Verb(verb),
+    };
+    Ok(Invocation { global: cli.global, task })
+}
+
+fn answer(error: &clap::Error, out: &mut Output) -> u8 {
+    let text = error.render();
+    if !error.use_stderr() {
+        let help = if out.terminal().colour { text.ansi().to_string() } else { text.to_string() };
+        return match out.bytes(help.as_bytes()) {
+            Ok(()) => 0,
+            Err(report) => out.report(&report),
+        };
+    }
+    if out.is_json() || error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return out.report(&mistake(&text.to_string()));
+    }
+    out.talk(&text.to_string());
+    Kind::Usage.exit_code()
+}
+
+/// Puts clap's words into a report: its first line is the message, its tips are causes.
+fn mistake(text: &str) -> Report {
+    let mut paragraphs = text.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let message: Vec<_> = first.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let message = message.join(" ");
+    let mut report = Report::new(Kind::Usage, message.trim_start_matches("error: "));
+    for line in paragraphs.flat_map(str::lines).map(str::trim) {
+        if let Some(tip) = line.strip_prefix("tip: ") {
+            report = report.because(tip);
+        } else if let Some(usage) = line.strip_prefix("Usage: ") {
+            report = report.because(format!("usage: {usage}"));
+        }
+    }
+    report.hint("breakglass --help")
+}
+
+/// Reads a kind of target.
+pub(super) fn kind() -> impl TypedValueParser<Value = TargetKind> {
+    PossibleValuesParser::new(TargetKind::ALL.map(TargetKind::as_str))
+        .try_map(|word| word.parse::<TargetKind>().map_err(|error: TargetError| error.to_string()))
+}
+
+/// Reads a state of a session, as it is shown or with a hyphen.
+pub(super) fn state() -> impl TypedValueParser<Value = SessionState> {
+    let words = ["pending", "activating", "active", "ending", "ended", "cleanup-owed"];
+    PossibleValuesParser::new(words.map(|word| {
+        let value = clap::builder::PossibleValue::new(word);
+        if word == "cleanup-owed" { value.alias("CleanupOwed") } else { value }
+    }))
+    .try_map(|word| {
+        let bare = word.replace('-', "");
+        let named = |state: &SessionState| state.as_str().eq_ignore_ascii_case(&bare);
+        SessionState::ALL.into_iter().find(named).ok_or("this is no state of a session")
+    })
+}
+
+const HELP_COLUMNS_MAX: usize = 100;

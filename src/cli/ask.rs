@@ -1,0 +1,130 @@
+//! One command, one answer, with the answer's type checked.
+
+use super::words::Times;
+use crate::domain::audit_event::AuditEvent;
+use crate::domain::site::Site;
+use crate::domain::time::Timestamp;
+use crate::error::{Kind, Report};
+use crate::protocol::{
+    AuditVerdict, Command, EngineHandle, EngineView, PlanView, ProviderView, Reply, SessionView,
+    TargetView,
+};
+
+/// Asks for a session.
+pub(super) async fn session(
+    engine: &EngineHandle,
+    command: Command,
+) -> Result<SessionView, Report> {
+    match engine.call(command).await? {
+        Reply::Session(view) => Ok(*view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for sessions.
+pub(super) async fn sessions(
+    engine: &EngineHandle,
+    command: Command,
+) -> Result<Vec<SessionView>, Report> {
+    match engine.call(command).await? {
+        Reply::Sessions(views) => Ok(views),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for a plan.
+pub(super) async fn plan(engine: &EngineHandle, command: Command) -> Result<PlanView, Report> {
+    match engine.call(command).await? {
+        Reply::Plan(view) => Ok(*view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for targets.
+pub(super) async fn targets(
+    engine: &EngineHandle,
+    command: Command,
+) -> Result<Vec<TargetView>, Report> {
+    match engine.call(command).await? {
+        Reply::Targets(views) => Ok(views),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for the sites.
+pub(super) async fn sites(engine: &EngineHandle) -> Result<Vec<Site>, Report> {
+    match engine.call(Command::Sites).await? {
+        Reply::Sites(sites) => Ok(sites),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for providers.
+pub(super) async fn providers(
+    engine: &EngineHandle,
+    command: Command,
+) -> Result<Vec<ProviderView>, Report> {
+    match engine.call(command).await? {
+        Reply::Providers(views) => Ok(views),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for audit events, the newest last.
+pub(super) async fn audit(
+    engine: &EngineHandle,
+    limit: u32,
+    before: Option<u64>,
+) -> Result<Vec<AuditEvent>, Report> {
+    match engine.call(Command::AuditTail { limit, before }).await? {
+        Reply::Audit(events) => Ok(events),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks whether the audit chain holds.
+pub(super) async fn verdict(engine: &EngineHandle) -> Result<AuditVerdict, Report> {
+    match engine.call(Command::AuditVerify).await? {
+        Reply::AuditVerdict(verdict) => Ok(verdict),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks how the engine is.
+pub(super) async fn status(engine: &EngineHandle) -> Result<EngineView, Report> {
+    match engine.call(Command::Status).await? {
+        Reply::Engine(view) => Ok(*view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for something that has no answer but that it is done.
+pub(super) async fn done(engine: &EngineHandle, command: Command) -> Result<(), Report> {
+    match engine.call(command).await? {
+        Reply::Done => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for what it takes to tell the wall's time of the engine's instants.
+pub(super) async fn times(engine: &EngineHandle, wall: Timestamp) -> Result<Times, Report> {
+    Ok(Times::at_wall(wall, status(engine).await?.wall_offset_millis))
+}
+
+fn unexpected(reply: &Reply) -> Report {
+    let name = match reply {
+        Reply::Done => "done",
+        Reply::Session(_) => "a session",
+        Reply::Sessions(_) => "sessions",
+        Reply::Plan(_) => "a plan",
+        Reply::Path(_) => "a path",
+        Reply::Targets(_) => "targets",
+        Reply::Sites(_) => "sites",
+        Reply::Providers(_) => "providers",
+        Reply::Audit(_) => "audit events",
+        Reply::AuditVerdict(_) => "an audit verdict",
+        Reply::Engine(_) => "its status",
+    };
+    Report::new(Kind::Internal, format!("the engine answered with {name}, which was not asked for"))
+        .hint("breakglass doctor")
+}

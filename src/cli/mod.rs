@@ -1,0 +1,137 @@
+//! The command line: each verb sends the engine a command and prints what comes of it.
+//!
+//! ```text
+//! arguments ──► args::parse ──► Invocation ──► run(verb) ──► exit code, or a Report
+//!                                                │  ▲
+//!                                        Command │  │ Reply, Event
+//!                                                ▼  │
+//!                                          EngineHandle (here, or at the end of a socket)
+//! ```
+//!
+//! Rules that hold for every verb:
+//!
+//! - Data on standard output, talk on standard error, and only [`output`] prints.
+//! - The exit code follows from the kind of the error, and from nothing else.
+//! - Whatever a verb waits for may outlive the engine's process: it attaches again and goes on.
+//! - Text from outside is cleaned before it is printed, also in what `--json` prints.
+//!
+//! Not here: any decision about sessions (the engine's), reading of configuration or environment
+//! (they come with the [`Context`]), and a provider's name.
+
+pub mod args;
+pub mod output;
+pub mod plain;
+pub mod signals;
+
+mod ask;
+mod audit;
+mod config;
+mod connect;
+mod docs;
+mod end;
+mod engine;
+mod find;
+mod follow;
+mod manual;
+mod open;
+mod opening;
+mod progress;
+mod providers;
+mod sessions;
+mod table;
+mod targets;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+pub use args::{Global, Invocation, Task, Verb};
+pub use config::{Checked, ConfigDocs};
+pub use signals::Signals;
+
+use crate::domain::time::Timestamp;
+use crate::error::Report;
+use crate::protocol::EngineHandle;
+use output::Output;
+
+/// How a verb gets hold of the engine.
+#[async_trait]
+pub trait Engines: Send + Sync {
+    /// Attaches to the engine, and starts one where none runs.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and none can be started.
+    async fn attach_or_start(&self) -> Result<EngineHandle, Report>;
+
+    /// Attaches to the engine if one runs.
+    ///
+    /// # Errors
+    ///
+    /// When one runs and cannot be spoken to.
+    async fn attach(&self) -> Result<Option<EngineHandle>, Report>;
+}
+
+/// Everything that a verb needs from outside.
+pub struct Context<'a> {
+    /// How to get hold of the engine.
+    pub engines: &'a dyn Engines,
+    /// The configuration, as far as verbs speak of it.
+    pub config: &'a dyn ConfigDocs,
+    /// Where signals come from.
+    pub signals: &'a mut dyn Signals,
+    /// Where to print.
+    pub out: Output,
+    /// Reads the wall clock.
+    pub wall: fn() -> Timestamp,
+    /// What the process knows of itself.
+    pub host: Host,
+}
+
+/// What the process knows of itself and where it lives.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// The UNIX user id of this process.
+    pub uid: u32,
+    /// The environment, as far as it is text.
+    pub environment: BTreeMap<String, String>,
+    /// Where the state lies.
+    pub state_dir: PathBuf,
+    /// The engine's socket.
+    pub socket: PathBuf,
+    /// True where standard input is a terminal.
+    pub stdin_tty: bool,
+}
+
+impl Context<'_> {
+    fn wall(&self) -> Timestamp {
+        (self.wall)()
+    }
+}
+
+/// Does what a verb says, and returns the exit code.
+///
+/// # Errors
+///
+/// What went wrong; [`Output::report`] prints it and knows the exit code.
+pub async fn run(verb: Verb, context: &mut Context<'_>) -> Result<u8, Report> {
+    match verb {
+        Verb::Open(args) => open::run(args, context).await,
+        Verb::Connect(args) => connect::run(args, context).await,
+        Verb::Sessions(args) => sessions::list(&args, context).await,
+        Verb::Show(args) => sessions::show(&args, context).await,
+        Verb::End(args) => end::end(args, context).await,
+        Verb::Extend(args) => end::extend(&args, context).await,
+        Verb::Retry(args) => end::retry(&args, context).await,
+        Verb::Targets(args) => targets::targets(&args, context).await,
+        Verb::Sites(_) => targets::sites(context).await,
+        Verb::Providers(args) => providers::run(args, context).await,
+        Verb::Audit(verb) => audit::run(verb, context).await,
+        Verb::Config(verb) => config::run(&verb, context),
+        Verb::Engine(verb) => engine::run(verb, context).await,
+        Verb::Completions(args) => manual::completions(&args, context),
+        Verb::Man(_) => manual::man(context),
+    }
+}

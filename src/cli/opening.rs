@@ -1,0 +1,233 @@
+//! What `open` and `connect` share: from the request to Active, and from the end to the receipt.
+
+use super::docs::{NoticeDoc, SessionDoc, TrafficDoc};
+use super::follow::{Follow, Seen};
+use super::output::Output;
+use super::progress::Progress;
+use super::signals::Caught;
+use super::{Context, words};
+use crate::domain::request::OpenRequest;
+use crate::error::{Kind, Report};
+use crate::protocol::{Command, Notice, SessionState, SessionView, Severity, Traffic};
+
+/// A session that is followed, as it was last seen.
+pub(super) struct Opened<'a> {
+    pub(super) follow: Follow<'a>,
+    pub(super) view: SessionView,
+    /// Print every change as a JSON line.
+    pub(super) stream: bool,
+    /// The signal that asked for the end, if one did.
+    pub(super) caught: Option<Caught>,
+    progress: Progress,
+}
+
+/// What happened while a session was followed.
+pub(super) enum Happened {
+    Seen(Seen),
+    Caught(Caught),
+}
+
+/// Requests a session and follows it until it is Active, or over.
+///
+/// A signal meanwhile ends the session; a second one leaves the removal to the engine.
+pub(super) async fn open<'a>(
+    request: OpenRequest,
+    stream: bool,
+    context: &mut Context<'a>,
+) -> Result<Opened<'a>, Report> {
+    let engine = context.engines.attach_or_start().await?;
+    let (follow, view) = Follow::after(context.engines, engine, Command::Open(request)).await?;
+    let mut opened = Opened { follow, view, stream, caught: None, progress: Progress::default() };
+    opened.tell_state(context)?;
+    while !matches!(
+        opened.view.state,
+        SessionState::Active | SessionState::Ended | SessionState::CleanupOwed
+    ) {
+        let left = opened.wait(context).await?;
+        if left {
+            break;
+        }
+    }
+    Ok(opened)
+}
+
+impl<'a> Opened<'a> {
+    /// Takes over a session whose steps so far nobody needs to be told.
+    pub(super) fn known(
+        follow: Follow<'a>,
+        view: SessionView,
+        context: &mut Context<'_>,
+    ) -> Result<Self, Report> {
+        let progress = Progress::of_steps(&view);
+        let mut opened = Self { follow, view, stream: false, caught: None, progress };
+        opened.tell_state(context)?;
+        Ok(opened)
+    }
+
+    fn tell_state(&mut self, context: &mut Context<'_>) -> Result<(), Report> {
+        self.take_in(self.view.clone(), context)
+    }
+
+    /// Waits for one thing and takes it in. Returns true when a second signal says to wait no
+    /// longer.
+    pub(super) async fn wait(&mut self, context: &mut Context<'_>) -> Result<bool, Report> {
+        let happened = self.happens(context).await?;
+        self.answer(happened, context).await
+    }
+
+    /// Takes in what happened. Returns true when a second signal says to wait no longer.
+    pub(super) async fn answer(
+        &mut self,
+        happened: Happened,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Report> {
+        match happened {
+            Happened::Seen(seen) => self.see(seen, context)?,
+            Happened::Caught(caught) if self.caught.is_some() => {
+                self.caught = Some(caught);
+                return Ok(true);
+            }
+            Happened::Caught(caught) => {
+                self.caught = Some(caught);
+                self.end("interrupted at the command line", context).await;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for one thing. Dropping the future loses nothing.
+    pub(super) async fn happens(&mut self, context: &mut Context<'_>) -> Result<Happened, Report> {
+        tokio::select! {
+            seen = self.follow.next() => Ok(Happened::Seen(seen?)),
+            caught = context.signals.next() => Ok(Happened::Caught(caught)),
+        }
+    }
+
+    /// Asks the engine to end the session, and says so.
+    pub(super) async fn end(&mut self, reason: &str, context: &mut Context<'_>) {
+        let id = self.follow.session().short();
+        context.out.talk(&format!("ending session {id}"));
+        // A session that is over already cannot be ended; what follows says how it stands.
+        if let Err(report) = self.follow.end(reason).await {
+            context.out.talk(&report.to_string());
+        }
+    }
+
+    /// Follows the session until it is over, and returns false when a signal says to wait no
+    /// longer.
+    pub(super) async fn until_over(&mut self, context: &mut Context<'_>) -> Result<bool, Report> {
+        while !is_over(&self.view) {
+            let left = self.wait(context).await?;
+            if left {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes in what was seen, and prints what is new in it.
+    pub(super) fn see(&mut self, seen: Seen, context: &mut Context<'_>) -> Result<(), Report> {
+        match seen {
+            Seen::Session(view) => self.take_in(*view, context),
+            Seen::Traffic(traffic) => self.take_in_traffic(traffic, context),
+            Seen::Notice(notice) => self.tell(&notice, context),
+        }
+    }
+
+    fn take_in(&mut self, view: SessionView, context: &mut Context<'_>) -> Result<(), Report> {
+        for line in self.progress.lines(&view, context.out.terminal()) {
+            context.out.talk(&line);
+        }
+        if self.stream {
+            let times = self.follow.times(context.wall());
+            context.out.document("session", &SessionDoc::new(&view, &times))?;
+        }
+        self.view = view;
+        Ok(())
+    }
+
+    fn take_in_traffic(
+        &mut self,
+        traffic: Traffic,
+        context: &mut Context<'_>,
+    ) -> Result<(), Report> {
+        let before = self.view.traffic;
+        self.view.traffic = traffic;
+        if self.stream {
+            let id = self.follow.session();
+            return context.out.document("traffic", &TrafficDoc::new(id, traffic));
+        }
+        // Bytes change all the time; a line is worth a connection that comes, goes, or is refused.
+        let news = traffic.connections_open != before.connections_open
+            || traffic.connections_total != before.connections_total
+            || traffic.refused != before.refused;
+        if news {
+            let drill = words::drill(&self.view);
+            context.out.talk(&format!("{drill}  {}", words::traffic(&traffic)));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, notice: &Notice, context: &mut Context<'_>) -> Result<(), Report> {
+        if self.stream {
+            let times = self.follow.times(context.wall());
+            return context.out.document("notice", &NoticeDoc::new(notice, &times));
+        }
+        let line = notice_line(notice, &context.out);
+        context.out.talk(&line);
+        Ok(())
+    }
+}
+
+/// A notice in one line.
+pub(super) fn notice_line(notice: &Notice, out: &Output) -> String {
+    let word = match notice.severity {
+        Severity::Info => "note",
+        Severity::Warning => "warning",
+        Severity::Alarm => "ALARM",
+    };
+    format!("{word}: {}", out.terminal().text(&notice.text))
+}
+
+/// True when nothing more happens to a session unless somebody acts, or time passes.
+pub(super) fn is_over(view: &SessionView) -> bool {
+    matches!(view.state, SessionState::Ended | SessionState::CleanupOwed)
+}
+
+/// Says that a verb leaves before everything is gone.
+pub(super) fn leaving(view: &SessionView) -> String {
+    let id = view.id.short();
+    format!("the engine goes on with the removal; `breakglass show {id}` tells how it went")
+}
+
+/// Says what a session that is over has come to: success, or what is owed.
+pub(super) fn verdict(view: &SessionView) -> Result<u8, Report> {
+    if view.state != SessionState::CleanupOwed {
+        return Ok(0);
+    }
+    let id = view.id.short();
+    let mut report = Report::new(
+        Kind::CleanupOwed,
+        format!("session {id} to `{}` is not proven gone", view.target.id),
+    );
+    for owed in &view.exit_card {
+        report = report.because(format!("{}: {}", owed.artifact, owed.tried));
+    }
+    Err(report.hint(format!("breakglass retry {id}")))
+}
+
+/// Says why a session that should be Active is not.
+pub(super) fn not_active(view: &SessionView) -> Report {
+    if let Err(owed) = verdict(view) {
+        return owed;
+    }
+    let id = view.id.short();
+    let mut report =
+        Report::new(Kind::Unavailable, format!("cannot open a session to `{}`", view.target.id));
+    let mut failed = view.steps.iter().filter_map(|step| step.detail.as_deref());
+    match view.end_detail.as_deref().or_else(|| failed.next_back()) {
+        Some(detail) => report = report.because(detail),
+        None => report = report.because(view.end_reason.as_deref().unwrap_or("it ended at once")),
+    }
+    report.hint(format!("breakglass show {id}"))
+}

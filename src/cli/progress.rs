@@ -1,0 +1,86 @@
+//! One line for each thing that changes in a session, and none for what is known already.
+
+use super::output::Terminal;
+use super::words;
+use crate::protocol::{SessionState, SessionView, StepProgress, StepView};
+
+/// What of a session was told already.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    state: Option<SessionState>,
+    steps: Vec<StepProgress>,
+}
+
+impl Progress {
+    /// Takes the steps in `view` as told, and the state as new.
+    pub(super) fn of_steps(view: &SessionView) -> Self {
+        Self { state: None, steps: view.steps.iter().map(|step| step.progress).collect() }
+    }
+
+    /// Takes everything in `view` as told.
+    pub(super) fn told(view: &SessionView) -> Self {
+        Self { state: Some(view.state), ..Self::of_steps(view) }
+    }
+
+    /// Returns what is new in `view`, a line each.
+    pub(super) fn lines(&mut self, view: &SessionView, terminal: Terminal) -> Vec<String> {
+        let mut lines = Vec::new();
+        let requested = |state| matches!(state, SessionState::Pending | SessionState::Activating);
+        let news = self.state != Some(view.state)
+            && !(self.state.is_some_and(requested) && requested(view.state));
+        if news {
+            lines.extend(state_line(view, terminal));
+        }
+        let steps = self.step_lines(view, terminal);
+        lines.extend(steps.into_iter().map(|line| format!("{}  {line}", words::drill(view))));
+        *self = Self::told(view);
+        lines
+    }
+
+    /// Returns what is new in the steps, a line each.
+    pub(super) fn step_lines(&mut self, view: &SessionView, terminal: Terminal) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (at, step) in view.steps.iter().enumerate() {
+            let before = self.steps.get(at).copied().unwrap_or(StepProgress::Waiting);
+            if step.progress != before {
+                lines.push(step_line(step, terminal));
+            }
+        }
+        self.steps = view.steps.iter().map(|step| step.progress).collect();
+        lines
+    }
+}
+
+/// A step in one line: `applied   listen on 127.0.0.1 (port 41000)`.
+pub(super) fn step_line(step: &StepView, terminal: Terminal) -> String {
+    let progress = words::progress(step.progress);
+    let detail = match &step.detail {
+        Some(detail) => format!(": {}", terminal.text(detail)),
+        None => String::new(),
+    };
+    format!("{progress:<9} {}{detail}", terminal.text(&step.label))
+}
+
+fn state_line(view: &SessionView, terminal: Terminal) -> Option<String> {
+    let drill = words::drill(view);
+    let id = view.id.short();
+    let line = match view.state {
+        SessionState::Pending | SessionState::Activating => format!(
+            "{drill}session {id}: {} by {}",
+            terminal.text(&words::target(&view.target)),
+            terminal.text(&words::path(view)),
+        ),
+        SessionState::Ending => format!("{drill}session {id} is ending: {}", why(view, terminal)),
+        SessionState::Active | SessionState::Ended | SessionState::CleanupOwed => return None,
+    };
+    Some(line)
+}
+
+/// Why a session ends, in words.
+pub(super) fn why(view: &SessionView, terminal: Terminal) -> String {
+    let reason = terminal.text(view.end_reason.as_deref().unwrap_or("no reason given"));
+    match &view.end_detail {
+        Some(detail) => format!("{reason} ({})", terminal.text(detail)),
+        None => reason,
+    }
+}

@@ -1,0 +1,164 @@
+//! Tables for people: aligned columns, cut to the width of the terminal.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::output::{Terminal, Tone};
+
+/// A table as it is filled, row by row.
+pub struct Table {
+    terminal: Terminal,
+    headings: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Table {
+    /// Starts a table.
+    #[must_use]
+    pub fn new(terminal: Terminal, headings: &[&'static str]) -> Self {
+        Self { terminal, headings: headings.to_vec(), rows: vec![] }
+    }
+
+    /// Adds a row. The texts may be foreign; they are cleaned here.
+    pub fn row<const N: usize>(&mut self, cells: [(&str, Tone); N]) {
+        let terminal = self.terminal;
+        let cell = |(text, tone): (&str, Tone)| Cell { text: terminal.text(text), tone };
+        self.rows.push(cells.into_iter().map(cell).collect());
+    }
+
+    /// Returns the table, a line a row. Where it is wider than the terminal, the widest columns
+    /// give way.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let widths = self.widths();
+        let headings: Vec<_> = self
+            .headings
+            .iter()
+            .map(|heading| Cell { text: (*heading).to_owned(), tone: Tone::Strong })
+            .collect();
+        let mut lines = String::new();
+        for row in std::iter::once(&headings).chain(&self.rows) {
+            lines.push_str(&self.line(row, &widths));
+            lines.push('\n');
+        }
+        lines
+    }
+
+    fn line(&self, row: &[Cell], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let text = self.fitted(&cell.text, *width);
+            let gap = width.saturating_sub(text.width());
+            line.push_str(&self.terminal.paint(cell.tone, &text));
+            if at + 1 < row.len() {
+                line.push_str(&" ".repeat(gap + GAP));
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.headings.iter().map(|heading| heading.width()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.width());
+            }
+        }
+        let Some(room) = self.terminal.width else { return widths };
+        let gaps = widths.len().saturating_sub(1) * GAP;
+        let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        while excess > 0 {
+            let Some(widest) = widths.iter_mut().max().filter(|width| **width > COLUMN_MIN) else {
+                break;
+            };
+            *widest -= 1;
+            excess -= 1;
+        }
+        widths
+    }
+
+    fn fitted(&self, text: &str, width: usize) -> String {
+        cut(text, width, if self.terminal.unicode { "…" } else { "..." })
+    }
+}
+
+/// Returns the start of `text` that fits into `width` columns, with `mark` where it was cut.
+fn cut(text: &str, width: usize, mark: &str) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(mark.width());
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    };
+    let mut start: String = text.chars().take_while(fits).collect();
+    start.push_str(mark);
+    start
+}
+
+const GAP: usize = 2;
+const COLUMN_MIN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(width: Option<usize>, unicode: bool) -> Table {
+        let terminal = Terminal { width, unicode, ..Terminal::default() };
+        let mut table = Table::new(terminal, &["ID", "STATE", "REASON"]);
+        table.row([("55667788", Tone::Plain), ("Active", Tone::Good), ("short", Tone::Plain)]);
+        table.row([
+            ("5566", Tone::Plain),
+            ("CleanupOwed", Tone::Alarm),
+            ("a reason 東京都庁 that goes on", Tone::Plain),
+        ]);
+        table
+    }
+
+    #[test]
+    fn columns_are_aligned_and_nothing_is_cut_for_a_pipe() {
+        insta::assert_snapshot!(table(None, true).render(), @r"
+        ID        STATE        REASON
+        55667788  Active       short
+        5566      CleanupOwed  a reason 東京都庁 that goes on
+        ");
+    }
+
+    #[test]
+    fn the_widest_column_gives_way_and_wide_characters_are_cut_right() {
+        let cut = table(Some(37), true).render();
+        insta::assert_snapshot!(cut, @r"
+        ID        STATE        REASON
+        55667788  Active       short
+        5566      CleanupOwed  a reason 東…
+        ");
+        assert!(cut.lines().all(|line| line.width() <= 37), "{cut}");
+        assert!(table(Some(37), false).render().is_ascii());
+    }
+
+    #[test]
+    fn colour_changes_no_width() {
+        let mut coloured = table(Some(60), true);
+        coloured.terminal.colour = true;
+        let mut text = coloured.render();
+        for code in ["\u{1b}[1m", "\u{1b}[32m", "\u{1b}[1;31m", "\u{1b}[0m"] {
+            text = text.replace(code, "");
+        }
+        let trimmed: Vec<_> = text.lines().map(str::trim_end).collect();
+        let plain = table(Some(60), true).render();
+        assert_eq!(trimmed, plain.lines().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_terminal_too_narrow_for_all_still_shows_each_column() {
+        let text = table(Some(5), true).render();
+        assert!(text.lines().count() == 3 && text.contains("Cleanup…"), "{text}");
+    }
+}
