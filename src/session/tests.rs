@@ -1,1 +1,1 @@
-
+//! The machine, rule by rule.

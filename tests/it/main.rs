@@ -1,4 +1,5 @@
-//! Tests of the whole from outside, in one binary.
+//! The integration tests: one binary, one file a subject. `tidy` fails when a file is forgotten
+//! here.
 
 #![cfg(test)]
 
@@ -6,3 +7,9 @@ mod config_edit;
 mod config_example;
 mod config_mistakes;
 mod config_places;
+mod engine_hand_over;
+mod engine_life;
+mod engine_trouble;
+mod layering;
+mod support;
+mod tidy;
