@@ -129,6 +129,10 @@ impl Engine {
             busy_at: Instant::now(),
             shared,
         };
+        if let Some(problem) = &core.shared.problem {
+            let text = format!("nothing can be opened: {}", problem.message);
+            core.alarm("configuration".to_owned(), text, None);
+        }
         core.take_up(journals, inherited).await?;
         let mut task = JoinSet::new();
         task.spawn(core.serve(inbox, news, steering));

@@ -42,4 +42,4 @@ pub use core::{Control, Engine, Outcome, Running};
 pub use doors::{EndpointAction, endpoint_step};
 pub use handover::{Parcel, ParcelError, ParcelNote};
 pub use providers::Installed;
-pub use shared::{EngineParts, KeepSettings};
+pub use shared::{EngineParts, KeepSettings, store_report};

@@ -45,6 +45,9 @@ pub(super) async fn prepare(
     request: &OpenRequest,
     who: &Who,
 ) -> Result<Prepared, Report> {
+    if let Some(problem) = &shared.problem {
+        return Err(problem.clone());
+    }
     let accepted = shared.policy.accept(request, &shared.catalogue).map_err(|e| denied(&e))?;
     let Accepted { target, reason, lease, lease_max } = accepted;
     let choice = choose(shared, &target).await;

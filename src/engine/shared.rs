@@ -43,6 +43,8 @@ pub struct EngineParts {
     pub drill: bool,
     /// True where the engine is a process of its own.
     pub detached: bool,
+    /// Why nothing may be opened, if nothing may: a broken configuration.
+    pub problem: Option<Report>,
 }
 
 /// Keeps a change of settings over a restart.
@@ -70,6 +72,7 @@ pub(super) struct Shared {
     pub sockets_dir: PathBuf,
     pub drill: bool,
     pub detached: bool,
+    pub problem: Option<Report>,
     pub doors: Doors,
     pub started_at: Timestamp,
     watched: AtomicBool,
@@ -92,6 +95,7 @@ impl Shared {
             sockets_dir: parts.sockets_dir,
             drill: parts.drill,
             detached: parts.detached,
+            problem: parts.problem,
             doors: Doors::default(),
             started_at,
             watched: AtomicBool::new(false),
@@ -143,7 +147,8 @@ impl Shared {
 }
 
 /// What an operator reads when the store says no.
-pub(super) fn store_report(error: &StoreError) -> Report {
+#[must_use]
+pub fn store_report(error: &StoreError) -> Report {
     let hint = match error {
         StoreError::Full { .. } => "free some space; sessions end as they should meanwhile",
         StoreError::ReadOnly { .. } => "make the state directory writable for this user",

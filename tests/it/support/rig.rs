@@ -1,0 +1,198 @@
+//! An engine on a store in memory, with a real target on loopback.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use breakglass::domain::catalogue::Catalogue;
+use breakglass::domain::connect::EndpointAddress;
+use breakglass::domain::id::{InstallationId, ProviderId, SessionId};
+use breakglass::domain::operator::Operator;
+use breakglass::domain::policy::Policy;
+use breakglass::domain::request::{OpenRequest, TargetChoice};
+use breakglass::domain::target::{Address, TargetKind};
+use breakglass::domain::time::Span;
+use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Running};
+use breakglass::error::Report;
+use breakglass::protocol::{Command, Event, Reply, SessionState, SessionView, Subscription};
+use breakglass::provider::Provider;
+use breakglass::provider::direct::Direct;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::memory_store::MemoryStore;
+
+/// A store, and how to start engines on it.
+pub struct Rig {
+    pub store: Arc<MemoryStore>,
+    pub providers: Vec<Arc<dyn Provider>>,
+    sockets: tempfile::TempDir,
+}
+
+impl Rig {
+    /// One with the provider Direct.
+    pub fn new() -> Self {
+        let direct: Arc<dyn Provider> = Arc::new(Direct::new("direct".parse().unwrap()));
+        Self::with(vec![direct])
+    }
+
+    /// One with these providers.
+    pub fn with(providers: Vec<Arc<dyn Provider>>) -> Self {
+        let store = Arc::new(MemoryStore::default());
+        Self { store, providers, sockets: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts an engine on the store.
+    pub async fn start(&self) -> Running {
+        self.start_with(Parcel::pack(vec![])).await
+    }
+
+    /// Starts an engine that takes over what another one handed over.
+    pub async fn start_with(&self, parcel: Parcel) -> Running {
+        let installed = |provider: &Arc<dyn Provider>| Installed {
+            provider: Arc::clone(provider),
+            enabled: true,
+            default: true,
+        };
+        let store: Arc<MemoryStore> = Arc::clone(&self.store);
+        let parts = EngineParts {
+            store,
+            catalogue: Catalogue::default(),
+            policy: policy(),
+            providers: self.providers.iter().map(installed).collect(),
+            settings: Arc::new(Forgets),
+            installation: InstallationId::from_random([1, 2, 3, 4, 5, 6]),
+            operator: Operator { uid: rustix::process::getuid().as_raw(), name: "ana".into() },
+            host: "jump\u{1b}[2J".into(),
+            state_dir: "/state".into(),
+            sockets_dir: self.sockets.path().to_owned(),
+            drill: false,
+            detached: false,
+            problem: None,
+        };
+        Engine::start(parts, parcel.unpack()).await.unwrap()
+    }
+}
+
+/// Keeps nothing: what is switched is switched for this engine.
+struct Forgets;
+
+impl KeepSettings for Forgets {
+    fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
+        Ok(())
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        duration_max: Span::from_minutes(60),
+        duration_default: Span::from_minutes(30),
+        reason_pattern: None,
+        ad_hoc_targets: true,
+        idle: None,
+    }
+}
+
+/// Asks for a session on an address, with the reason `INC-1`.
+pub fn request(address: &Address) -> OpenRequest {
+    let (address, kind) = (address.clone(), TargetKind::Tcp);
+    let target = TargetChoice::AdHoc { address, kind, site: None };
+    OpenRequest { target, reason: "INC-1".into(), duration: None }
+}
+
+/// Opens a session and waits until it is Active.
+pub async fn open_active(engine: &Running, address: &Address) -> SessionView {
+    let mut faces = engine.handle.subscribe().await.unwrap();
+    let opened = session(engine.handle.call(Command::Open(request(address))).await);
+    until(&mut faces, opened.id, SessionState::Active).await
+}
+
+/// Waits until a session is in a state.
+pub async fn until(faces: &mut Subscription, id: SessionId, state: SessionState) -> SessionView {
+    until_view(faces, id, |view| view.state == state).await
+}
+
+/// Waits until a session looks as wanted.
+pub async fn until_view(
+    faces: &mut Subscription,
+    id: SessionId,
+    wanted: impl Fn(&SessionView) -> bool,
+) -> SessionView {
+    let known = faces.snapshot.sessions.iter().find(|view| view.id == id);
+    if let Some(view) = known.filter(|view| wanted(view)) {
+        return view.clone();
+    }
+    loop {
+        match faces.events.recv().await.expect("the engine goes on telling") {
+            Event::Session(view) if view.id == id && wanted(&view) => return *view,
+            _ => {}
+        }
+    }
+}
+
+/// The session in an answer.
+pub fn session(answer: Result<Reply, Report>) -> SessionView {
+    match answer.unwrap() {
+        Reply::Session(view) => *view,
+        other => panic!("expected a session, got {other:?}"),
+    }
+}
+
+/// Connects to the endpoint of an Active session.
+pub async fn connect(view: &SessionView) -> TcpStream {
+    match view.endpoint.as_ref().expect("an Active session listens") {
+        EndpointAddress::Loopback { port } => {
+            TcpStream::connect(("127.0.0.1", *port)).await.unwrap()
+        }
+        EndpointAddress::Unix { path } => panic!("listens on {path}"),
+    }
+}
+
+/// Sends a line through a connection and expects it back.
+pub async fn echo(stream: &mut TcpStream, line: &str) {
+    stream.write_all(line.as_bytes()).await.unwrap();
+    let mut back = vec![0; line.len()];
+    stream.read_exact(&mut back).await.unwrap();
+    assert_eq!(String::from_utf8(back).unwrap(), line);
+}
+
+/// A real target: sends back whatever comes.
+pub struct EchoTarget {
+    pub address: Address,
+    _tasks: JoinSet<()>,
+}
+
+impl EchoTarget {
+    /// Starts it on a free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut clients = JoinSet::new();
+            while let Ok((mut client, _)) = listener.accept().await {
+                clients.spawn(async move {
+                    let (mut reader, mut writer) = client.split();
+                    tokio::io::copy(&mut reader, &mut writer).await.ok();
+                });
+            }
+        });
+        Self { address, _tasks: tasks }
+    }
+}
+
+/// An address that nobody listens on.
+pub async fn nobody_there() -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Address::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap()
+}
+
+/// What each of these sessions' lines of a map say.
+pub fn providers_by_id(reply: Reply) -> BTreeMap<String, bool> {
+    match reply {
+        Reply::Providers(views) => {
+            views.into_iter().map(|view| (view.id.to_string(), view.enabled)).collect()
+        }
+        other => panic!("expected providers, got {other:?}"),
+    }
+}
