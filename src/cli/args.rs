@@ -65,6 +65,12 @@ pub struct Global {
     /// Read this configuration file instead of the usual one
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<std::path::PathBuf>,
+    /// Keep state in this directory instead of the usual one
+    ///
+    /// Sessions, journal and audit live there, and so does the engine's socket: another directory
+    /// is another installation with an engine of its own.
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub state_dir: Option<std::path::PathBuf>,
 }
 
 /// What a verb of the command line does, with its arguments.

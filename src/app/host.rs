@@ -1,0 +1,265 @@
+//! An engine in this process: the lock, the store, the providers, and the socket for others.
+
+use std::fs::Permissions;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::world::World;
+use crate::config::{self, Config, ProviderSettings};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::id::{InstallationId, ProviderId};
+use crate::domain::provider::ProviderKind;
+use crate::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Running};
+use crate::error::{Kind, Report};
+use crate::provider::direct::Direct;
+use crate::socket::{self, Server};
+use crate::store::lock::{LockError, StateLock};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Batch, Store};
+
+/// An engine in this process. Dropping it hangs up on every face.
+pub(super) struct Host {
+    pub running: Running,
+    lock: StateLock,
+    listener: OwnedFd,
+    _server: Server,
+}
+
+/// What an engine reaches, and over what.
+pub(super) struct Network {
+    pub catalogue: Catalogue,
+    pub policy: crate::domain::policy::Policy,
+    pub providers: Vec<Installed>,
+    pub settings: Arc<dyn KeepSettings>,
+    pub drill: bool,
+    /// Why nothing may be opened, if nothing may.
+    pub problem: Option<Report>,
+}
+
+/// Why no engine could be hosted here.
+pub(super) enum NoHost {
+    /// Another process holds the state.
+    Held(Report),
+    /// Something is wrong.
+    Failed(Report),
+}
+
+impl From<Report> for NoHost {
+    fn from(report: Report) -> Self {
+        Self::Failed(report)
+    }
+}
+
+impl NoHost {
+    pub fn report(self) -> Report {
+        match self {
+            Self::Held(report) | Self::Failed(report) => report,
+        }
+    }
+}
+
+impl Host {
+    /// Starts an engine; `parcel` is what another process handed over.
+    ///
+    /// # Errors
+    ///
+    /// When another process holds the state, or the state cannot be used.
+    pub async fn start(
+        world: &World,
+        network: impl FnOnce(bool) -> Result<Network, Report>,
+        detached: bool,
+        mut parcel: Parcel,
+    ) -> Result<Self, NoHost> {
+        let uid = world.operator.uid;
+        for dir in [&world.places.state_dir, &world.places.runtime_dir] {
+            config::private_dir(dir, uid).map_err(|error| error.report())?;
+        }
+        let inherited = (parcel.take("lock"), parcel.take("socket"));
+        let lock = match inherited.0 {
+            Some(descriptor) => StateLock::from_fd(descriptor),
+            None => StateLock::acquire(&world.places.state_dir).map_err(|error| held(&error))?,
+        };
+        crate::logging::start(&world.places.state_dir);
+        let store = SqliteStore::open(&world.places.state_dir)
+            .await
+            .map_err(|error| crate::engine::store_report(&error))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let installation = installation(&*store).await?;
+        let lives = !parcel.note.sessions.is_empty() || lives(&*store).await?;
+        let network = network(lives)?;
+        let parts = EngineParts {
+            store,
+            catalogue: network.catalogue,
+            policy: network.policy,
+            providers: network.providers,
+            settings: network.settings,
+            installation,
+            operator: world.operator.clone(),
+            host: world.host.clone(),
+            state_dir: world.places.state_dir.to_string_lossy().into_owned(),
+            sockets_dir: world.places.runtime_dir.clone(),
+            drill: network.drill,
+            detached,
+            problem: network.problem,
+        };
+        let running = Engine::start(parts, parcel.unpack()).await?;
+        let listener = match inherited.1 {
+            Some(descriptor) => UnixListener::from(descriptor),
+            None => bind(&world.socket())?,
+        };
+        note_socket(world)?;
+        let broken = |error: std::io::Error| Report::of(Kind::Unavailable, &error);
+        let kept = listener.try_clone().map_err(broken)?;
+        listener.set_nonblocking(true).map_err(broken)?;
+        let serving = tokio::net::UnixListener::from_std(listener).map_err(broken)?;
+        let server = socket::serve(serving, running.handle.clone(), uid);
+        let running_handle = running.handle.for_origin(world.origin());
+        let running = Running { handle: running_handle, ..running };
+        Ok(Self { running, lock, listener: kept.into(), _server: server })
+    }
+
+    /// Brings every session to rest and packs everything that this process holds; nothing of it
+    /// is served any more.
+    pub async fn take_apart(mut self) -> Option<Parcel> {
+        let mut parcel = self.running.control.hand_over().await?;
+        self.running.finished().await;
+        parcel.add("lock", self.lock.into_fd());
+        parcel.add("socket", self.listener);
+        Some(parcel)
+    }
+
+    /// Stops the engine. Sessions that live are taken up at the next start.
+    pub async fn stop(mut self, world: &World) {
+        self.running.control.stop().await;
+        self.running.finished().await;
+        clear_away(world);
+    }
+}
+
+/// Removes the socket of an engine that has stopped; the lock is still held.
+pub(super) fn clear_away(world: &World) {
+    for path in [world.socket(), world.socket_note()] {
+        // One that is not there is gone.
+        std::fs::remove_file(path).ok();
+    }
+}
+
+/// What the configuration says. A broken one blocks opening, never teardown: while sessions live,
+/// the engine starts with what is built in, and opens nothing.
+///
+/// # Errors
+///
+/// When the configuration is broken and nothing lives.
+pub(super) fn configured(world: &World, lives: bool) -> Result<Network, Report> {
+    let path = world.places.config_file.clone();
+    let loaded = Config::load(&path, world.operator.uid).map_err(|error| error.report());
+    let (config, problem) = match loaded {
+        Ok(config) => (config, None),
+        Err(report) if lives => (built_in(&path)?, Some(report)),
+        Err(report) => return Err(report),
+    };
+    let providers = config.providers.iter().map(installed).collect::<Result<_, _>>()?;
+    Ok(Network {
+        catalogue: config.catalogue,
+        policy: config.policy,
+        providers,
+        settings: Arc::new(InFile { path, uid: world.operator.uid }),
+        drill: false,
+        problem,
+    })
+}
+
+fn built_in(path: &Path) -> Result<Config, Report> {
+    Config::parse(path, "").map_err(|error| error.report())
+}
+
+fn installed(settings: &ProviderSettings) -> Result<Installed, Report> {
+    let ProviderSettings { id, kind, enabled, default } = settings.clone();
+    match kind {
+        ProviderKind::Direct => {
+            Ok(Installed { provider: Arc::new(Direct::new(id)), enabled, default })
+        }
+        ProviderKind::Simulated => {
+            let message = format!("the provider `{id}` is simulated; those are for drills only");
+            Err(Report::new(Kind::Config, message).hint("breakglass demo"))
+        }
+    }
+}
+
+/// Keeps a change of settings in `config.toml`.
+struct InFile {
+    path: PathBuf,
+    uid: u32,
+}
+
+impl KeepSettings for InFile {
+    fn provider_enabled(&self, provider: &ProviderId, enabled: bool) -> Result<(), Report> {
+        config::set_provider_enabled(&self.path, self.uid, provider, enabled)
+            .map(|_| ())
+            .map_err(|error| error.report())
+    }
+}
+
+fn held(error: &LockError) -> NoHost {
+    let report = Report::of(Kind::Unavailable, error);
+    match error {
+        LockError::Held { .. } => NoHost::Held(
+            report.hint("wait a moment and try again; breakglass doctor tells more"),
+        ),
+        _ => NoHost::Failed(report),
+    }
+}
+
+async fn installation(store: &dyn Store) -> Result<InstallationId, Report> {
+    let failed = |error| crate::engine::store_report(&error);
+    let kept = store.setting(INSTALLATION).await.map_err(failed)?;
+    if let Some(id) = kept.and_then(|text| InstallationId::try_from(text).ok()) {
+        return Ok(id);
+    }
+    let mut random = [0; 6];
+    getrandom::fill(&mut random).map_err(|error| Report::of(Kind::Internal, &error))?;
+    let id = InstallationId::from_random(random);
+    let batch = Batch {
+        wall: crate::clock::wall(),
+        session: None,
+        audit: vec![],
+        settings: vec![(INSTALLATION.to_owned(), id.to_string())],
+    };
+    store.append(batch).await.map_err(failed)?;
+    Ok(id)
+}
+
+async fn lives(store: &dyn Store) -> Result<bool, Report> {
+    let journals = store.open_journals().await;
+    journals.map(|found| !found.is_empty()).map_err(|error| crate::engine::store_report(&error))
+}
+
+/// Makes the engine's socket. What stood there is stale: whoever holds the lock serves.
+fn bind(path: &Path) -> Result<UnixListener, Report> {
+    let broken = |error: std::io::Error| {
+        let message = format!("cannot serve `{}`", path.display());
+        Report::new(Kind::Unavailable, message).because(error.to_string())
+    };
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(broken(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(broken)?;
+    // Its directory is ours alone, so nobody could come before this.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(broken)?;
+    Ok(listener)
+}
+
+fn note_socket(world: &World) -> Result<(), Report> {
+    let note = world.socket_note();
+    let path = world.socket().to_string_lossy().into_owned();
+    std::fs::write(&note, path).map_err(|error| {
+        Report::new(Kind::Unavailable, format!("cannot write `{}`", note.display()))
+            .because(error.to_string())
+    })
+}
+
+const INSTALLATION: &str = "installation";

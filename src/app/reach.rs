@@ -1,0 +1,104 @@
+//! Gets hold of the engine: attaches to the one that runs, or starts one.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::time::{Duration, sleep};
+
+use super::detach;
+use super::world::World;
+use crate::cli::Engines;
+use crate::error::{Kind, Report};
+use crate::protocol::EngineHandle;
+use crate::socket::{self, AttachError, Attached};
+
+/// How the faces of this process get hold of the engine.
+pub(super) struct Reach {
+    world: World,
+    /// Kept so that the channels stay open as long as the process.
+    attached: Mutex<Vec<Attached>>,
+}
+
+impl Reach {
+    pub fn new(world: &World) -> Self {
+        Self { world: world.clone(), attached: Mutex::default() }
+    }
+
+    /// Attaches to the engine if one runs.
+    ///
+    /// # Errors
+    ///
+    /// When one runs and cannot be spoken to.
+    pub async fn running(&self) -> Result<Option<EngineHandle>, Report> {
+        for path in self.sockets() {
+            match socket::attach(&path, self.world.origin()).await {
+                Ok(attached) => {
+                    let handle = attached.handle.clone();
+                    self.attached.lock().unwrap_or_else(PoisonError::into_inner).push(attached);
+                    return Ok(Some(handle));
+                }
+                Err(AttachError::Nobody) => {}
+                Err(error) => return Err(unreachable(&error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Attaches to an engine that another process is just starting or handing over.
+    ///
+    /// # Errors
+    ///
+    /// When none comes up in time.
+    pub async fn soon(&self) -> Result<EngineHandle, Report> {
+        for _ in 0..TRIES {
+            if let Some(handle) = self.running().await? {
+                return Ok(handle);
+            }
+            sleep(BETWEEN_TRIES).await;
+        }
+        let message = "another copy of this program holds the state but does not answer";
+        Err(Report::new(Kind::Unavailable, message).hint("breakglass doctor"))
+    }
+
+    /// Where an engine may serve: where the last one said it does, and where one would now.
+    fn sockets(&self) -> Vec<PathBuf> {
+        let noted = std::fs::read_to_string(self.world.socket_note()).ok().map(PathBuf::from);
+        let mut sockets: Vec<_> = noted.into_iter().filter(|path| path.is_absolute()).collect();
+        let usual = self.world.socket();
+        if !sockets.contains(&usual) {
+            sockets.push(usual);
+        }
+        sockets
+    }
+}
+
+#[async_trait]
+impl Engines for Reach {
+    async fn attach_or_start(&self) -> Result<EngineHandle, Report> {
+        if let Some(handle) = self.running().await? {
+            return Ok(handle);
+        }
+        match detach::start(&self.world).await {
+            Ok(()) | Err(detach::NotStarted::Held) => self.soon().await,
+            Err(detach::NotStarted::Failed(report)) => Err(report),
+        }
+    }
+
+    async fn attach(&self) -> Result<Option<EngineHandle>, Report> {
+        self.running().await
+    }
+}
+
+fn unreachable(error: &AttachError) -> Report {
+    let report = Report::of(Kind::Unavailable, error);
+    match error {
+        AttachError::Version { .. } => report.hint(
+            "use the version that is running, or end its sessions and stop it: breakglass end --all",
+        ),
+        _ => report.hint("breakglass doctor"),
+    }
+}
+
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);

@@ -1,0 +1,115 @@
+//! What the process is given: the only reader of the environment.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use crate::cli::output::{Format, Terminal};
+use crate::cli::{Global, Host};
+use crate::config::{Environment, Overrides, Places};
+use crate::domain::operator::Operator;
+use crate::domain::text;
+use crate::error::Report;
+use crate::protocol::Origin;
+
+/// What the process is given.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub environment: BTreeMap<String, String>,
+    pub places: Places,
+    pub overrides: Overrides,
+    pub operator: Operator,
+    pub host: String,
+    pub terminal: Terminal,
+    pub format: Format,
+    pub plain: bool,
+}
+
+impl World {
+    /// Reads it all, once.
+    ///
+    /// # Errors
+    ///
+    /// When there is no place to keep state.
+    pub fn read(global: &Global) -> Result<Self, Report> {
+        let overrides = Overrides {
+            config_file: global.config.clone(),
+            state_dir: global.state_dir.clone(),
+        };
+        let places = Places::new(&Environment::of_this_process(), &overrides)
+            .map_err(|error| error.report())?;
+        let uid = rustix::process::getuid().as_raw();
+        Ok(Self {
+            environment: environment(),
+            places,
+            overrides,
+            operator: Operator { uid, name: user_name(uid) },
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            terminal: terminal(global.plain),
+            format: if global.json { Format::Json } else { Format::Text },
+            plain: global.plain,
+        })
+    }
+
+    /// Where the engine's socket is made.
+    pub fn socket(&self) -> PathBuf {
+        self.places.runtime_dir.join("engine.sock")
+    }
+
+    /// Where an engine notes which socket it serves: another login of the same user may have
+    /// another runtime directory, or none.
+    pub fn socket_note(&self) -> PathBuf {
+        self.places.state_dir.join("engine.at")
+    }
+
+    /// Who calls, and where they sit.
+    pub fn origin(&self) -> Origin {
+        let tty = rustix::termios::ttyname(std::io::stdin(), vec![]).ok();
+        let client = self.environment.get("SSH_CONNECTION").or(self.environment.get("SSH_CLIENT"));
+        let ip = client.and_then(|text| text.split_whitespace().next());
+        Origin {
+            uid: self.operator.uid,
+            pid: Some(rustix::process::getpid().as_raw_nonzero().get()),
+            tty: tty.map(|name| text::shown(&name.to_string_lossy())),
+            ip: ip.map(|ip| text::clean(ip, 64).into_owned()),
+        }
+    }
+
+    /// A variable of the environment, where it is not empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// What verbs know of the process.
+    pub fn for_verbs(&self) -> Host {
+        Host {
+            uid: self.operator.uid,
+            environment: self.environment.clone(),
+            state_dir: self.places.state_dir.clone(),
+            socket: self.socket(),
+            stdin_tty: std::io::stdin().is_terminal(),
+        }
+    }
+}
+
+/// What standard output and standard error are, before the command line is understood.
+pub(super) fn terminal(plain: bool) -> Terminal {
+    let tty = std::io::stdout().is_terminal();
+    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col);
+    let columns = columns.filter(|columns| tty && *columns > 0).map(usize::from);
+    Terminal::new(&environment(), tty, columns, plain)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment() -> BTreeMap<String, String> {
+    // A variable that is no text is none of ours.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn user_name(uid: u32) -> String {
+    let known = uzers::get_user_by_uid(uid);
+    let name = known.map(|user| user.name().to_string_lossy().into_owned());
+    name.map_or_else(|| format!("uid {uid}"), |name| text::shown(&name))
+}
