@@ -12,3 +12,4 @@ pub mod provider;
 pub mod session;
 pub mod socket;
 pub mod store;
+pub mod tui;

@@ -1,0 +1,100 @@
+//! What happens to the model, and what it asks for.
+
+use super::keymap::Key;
+use crate::domain::id::{ProviderId, SessionId};
+use crate::domain::time::Timestamp;
+use crate::error::Report;
+use crate::protocol::{Command, Event, Reply, Snapshot};
+
+/// Something that happens to the model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Msg {
+    /// It is this late, in engine time.
+    Tick(Timestamp),
+    /// The terminal has this many columns and rows.
+    Resize(u16, u16),
+    /// A key was pressed.
+    Key(Key),
+    /// A text was pasted.
+    Paste(String),
+    /// The mouse was clicked at this column and row.
+    Click(u16, u16),
+    /// The wheel was turned by this many rows, downwards if positive.
+    Wheel(i16),
+    /// The engine answers, with everything as it stands.
+    Attached(Box<Snapshot>),
+    /// The engine cannot be reached; it is tried again.
+    Detached(Report),
+    /// The engine's events ended without a word.
+    CutOff,
+    /// What has happened at the engine.
+    Events(Vec<Event>),
+    /// What the engine answered.
+    Answer(Purpose, Result<Reply, Report>),
+    /// The process is asked to end (SIGTERM, SIGINT).
+    Terminate,
+    /// Somebody else stops the process (SIGTSTP).
+    Suspend,
+}
+
+/// What the model asks for. The loop does it; what comes of it is a [`Msg`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Ask the engine.
+    Call(Command, Purpose),
+    /// Send a text to the terminal's clipboard.
+    Copy(String),
+    /// Ring the terminal's bell.
+    Bell,
+    /// Take the mouse from the terminal, or give it back.
+    Mouse(bool),
+    /// Stop this process until somebody brings it back.
+    Suspend,
+    /// Paint the whole screen again.
+    Repaint,
+    /// Attach to the engine again: where it went, if it was handed over.
+    Reattach {
+        /// True where the handle at hand may still serve.
+        same: bool,
+    },
+    /// Leave.
+    Quit(Leave),
+}
+
+/// What becomes of the sessions when the face leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing lives, or the engine lives elsewhere and goes on.
+    Nothing,
+    /// This process hosts the engine and sessions live: hand them over.
+    HandOver,
+    /// Every session was told to end and nothing lives any more.
+    EndedAll,
+}
+
+/// What a call was for, so that its answer finds its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To open a session, from the dialog of this number.
+    Open(u64),
+    /// To know the path, for the dialog's question of this number.
+    Path(u64),
+    /// To get the catalogue.
+    Targets,
+    /// To end this session.
+    End(SessionId),
+    /// To extend this session.
+    Extend(SessionId),
+    /// To remove what this session owes.
+    Retry(SessionId),
+    /// To change or check this provider.
+    Provider(ProviderId),
+    /// To get older sessions.
+    OlderSessions,
+    /// To get older audit events.
+    OlderAudit,
+    /// To verify the chain.
+    Verify,
+    /// To end everything and leave.
+    EndAll,
+}

@@ -1,0 +1,121 @@
+//! What may be done where the model stands, and why not.
+//!
+//! The footer shows only what may be done; a key for something else says why it does nothing. The
+//! engine decides in the end: this is for a kinder answer.
+
+use crate::protocol::SessionState;
+use crate::tui::keymap::Action;
+use crate::tui::model::{Link, Model, Tab};
+
+/// Says whether an action may be done now, or why not.
+///
+/// # Errors
+///
+/// The reason, as one line for the operator.
+pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
+    match action {
+        Action::Open | Action::Check | Action::Verify => answers(model),
+        Action::End => end(model),
+        Action::Extend => extend(model),
+        Action::Retry => retry(model),
+        Action::Copy => copy(model),
+        Action::Toggle | Action::Remove => provider(model, action),
+        Action::Suspend => suspend(model),
+        Action::Details => match model.tab {
+            Tab::Providers => some(model.providers.selected(), "there is nothing to show"),
+            Tab::Sessions => some(model.sessions.selected(), "there is nothing to show"),
+            Tab::Users | Tab::Audit => some(model.audit.selected(), "there is nothing to show"),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn some<T>(found: Option<T>, otherwise: &str) -> Result<(), String> {
+    found.map(|_| ()).ok_or_else(|| otherwise.to_owned())
+}
+
+fn answers(model: &Model) -> Result<(), String> {
+    match &model.link {
+        Link::Live => Ok(()),
+        Link::Connecting => Err("the engine has not answered yet; try again in a moment".into()),
+        Link::Moving => {
+            Err("the engine is moving to another process; try again in a moment".into())
+        }
+        Link::Lost(_) => Err("the engine does not answer; it is tried again by itself".into()),
+        Link::Stopped => {
+            Err("the engine has stopped; q leaves, then start breakglass again".into())
+        }
+    }
+}
+
+fn end(model: &Model) -> Result<(), String> {
+    answers(model)?;
+    let Some(session) = model.sessions.selected() else {
+        return Err("there is no session to end".into());
+    };
+    let name = &session.target.name;
+    match session.state {
+        SessionState::Pending | SessionState::Activating | SessionState::Active => Ok(()),
+        SessionState::Ending => Err(format!("{name} is ending already")),
+        SessionState::Ended => Err(format!("{name} has ended; everything was seen gone")),
+        SessionState::CleanupOwed => {
+            Err(format!("{name} has ended, but something is owed: r tries again to remove it"))
+        }
+    }
+}
+
+fn extend(model: &Model) -> Result<(), String> {
+    answers(model)?;
+    let Some(session) = model.sessions.selected() else {
+        return Err("there is no session to extend".into());
+    };
+    match session.state {
+        SessionState::Active if session.lease >= session.lease_max => Err(format!(
+            "{} has its longest lease already, {}; open a new session when it ends",
+            session.target.name, session.lease_max
+        )),
+        SessionState::Active => Ok(()),
+        state => Err(format!("only an Active session is extended; this one is {state}")),
+    }
+}
+
+fn retry(model: &Model) -> Result<(), String> {
+    answers(model)?;
+    match model.sessions.selected() {
+        Some(session) if session.state == SessionState::CleanupOwed => Ok(()),
+        Some(session) => Err(format!("{} owes no clean-up", session.target.name)),
+        None => Err("there is no session that owes a clean-up".into()),
+    }
+}
+
+fn copy(model: &Model) -> Result<(), String> {
+    match model.sessions.selected() {
+        Some(session) if session.command.is_some() || !session.exit_card.is_empty() => Ok(()),
+        Some(session) if session.state.is_live() => {
+            Err("there is no command yet: the local endpoint does not listen".into())
+        }
+        Some(_) => Err("there is nothing to copy: the session is over".into()),
+        None => Err("there is nothing to copy".into()),
+    }
+}
+
+fn provider(model: &Model, action: Action) -> Result<(), String> {
+    answers(model)?;
+    let Some(provider) = model.providers.selected() else {
+        return Err("there is no provider here".into());
+    };
+    match (&provider.keep, action) {
+        (Some(why), Action::Remove) => Err(format!("{} cannot be removed: {why}", provider.id)),
+        _ => Ok(()),
+    }
+}
+
+fn suspend(model: &Model) -> Result<(), String> {
+    match model.lives() {
+        (count, _) if model.hosting && count > 0 => Err(format!(
+            "ctrl-z would freeze {} that this process carries; q hands over first",
+            crate::tui::format::plural(count, "session")
+        )),
+        _ => Ok(()),
+    }
+}

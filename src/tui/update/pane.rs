@@ -1,0 +1,249 @@
+//! Keys on a pane, with no dialog open.
+
+use crate::protocol::{Command, SessionQuery, SessionState, Severity};
+use crate::tui::keymap::Action;
+use crate::tui::layout;
+use crate::tui::model::dialog::{Confirm, Dialog, ExtendForm, Help, Palette, Question};
+use crate::tui::model::sessions::{Column, Older};
+use crate::tui::model::{Model, PROVIDER_COLUMNS, Tab};
+use crate::tui::msg::{Effect, Leave, Purpose};
+use crate::tui::widgets::field::Field;
+
+/// Does what a key means on the pane.
+pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::GoTo(tab) => go_to(model, tab),
+        Action::NextTab => go_to(model, neighbour(model.tab, 1)),
+        Action::PreviousTab => go_to(model, neighbour(model.tab, Tab::ALL.len() - 1)),
+        Action::Up => go(model, -1),
+        Action::Down => go(model, 1),
+        Action::PageUp => go(model, -page(model)),
+        Action::PageDown => go(model, page(model)),
+        Action::First => go(model, isize::MIN),
+        Action::Last => go(model, isize::MAX),
+        Action::Details => zoom(model, true),
+        Action::Back => back(model),
+        Action::Filter => filter_typing(model, true),
+        Action::Accept => filter_typing(model, false),
+        Action::ColumnLeft => mark_column(model, -1),
+        Action::ColumnRight => mark_column(model, 1),
+        Action::Sort => sort(model),
+        Action::Quit => return quit(model),
+        Action::Open => return super::open::start(model),
+        Action::Copy => return copy(model),
+        Action::Retry => return retry(model),
+        Action::Check => return check(model),
+        Action::Verify => {
+            model.dialog = Some(Dialog::Verdict(None));
+            return vec![Effect::Call(Command::AuditVerify, Purpose::Verify)];
+        }
+        Action::End | Action::Extend | Action::Toggle | Action::Remove => ask(model, action),
+        Action::Help => {
+            let contexts = model.contexts();
+            let (search, typing, scroll) = (Field::default(), false, 0);
+            model.dialog = Some(Dialog::Help(Help { contexts, search, typing, scroll }));
+        }
+        Action::Palette => model.dialog = Some(Dialog::Palette(Palette::default())),
+        Action::Messages => model.dialog = Some(Dialog::Messages(0)),
+        // The rest has a meaning in dialogs only, or was dealt with before.
+        Action::Suspend
+        | Action::Repaint
+        | Action::Mouse
+        | Action::NextField
+        | Action::PreviousField
+        | Action::Next
+        | Action::Previous
+        | Action::Complete
+        | Action::Search => {}
+    }
+    vec![]
+}
+
+fn go_to(model: &mut Model, tab: Tab) {
+    model.tab = tab;
+}
+
+fn neighbour(tab: Tab, by: usize) -> Tab {
+    let at = Tab::ALL.iter().position(|other| *other == tab).unwrap_or(0);
+    Tab::ALL.get((at + by) % Tab::ALL.len()).copied().unwrap_or(tab)
+}
+
+fn page(model: &Model) -> isize {
+    let areas = layout::areas(model);
+    let height = areas.table.map_or(areas.body.height, |table| table.height.saturating_sub(1));
+    isize::try_from(height.max(1)).unwrap_or(1)
+}
+
+/// Moves the cursor, or scrolls what fills the pane.
+pub fn go(model: &mut Model, by: isize) {
+    let zoomed = model.zoomed();
+    match model.tab {
+        Tab::Users => model.users_scroll = model.users_scroll.saturating_add_signed(by),
+        Tab::Providers => model.providers.rows.go(zoomed, by),
+        Tab::Sessions => model.sessions.rows.go(zoomed, by),
+        Tab::Audit => model.audit.rows.go(zoomed, by),
+    }
+}
+
+fn zoom(model: &mut Model, on: bool) {
+    match model.tab {
+        Tab::Providers => model.providers.rows.zoom(on),
+        Tab::Sessions => model.sessions.rows.zoom(on),
+        Tab::Audit => model.audit.rows.zoom(on),
+        Tab::Users => {}
+    }
+}
+
+/// Backs out one level: the details, the filter, the message.
+fn back(model: &mut Model) {
+    if model.zoomed() {
+        zoom(model, false);
+    } else if model.filter().is_some_and(|filter| filter.is_set() || filter.typing) {
+        filter_changed(model, |field| {
+            field.set("");
+            true
+        });
+        filter_typing(model, false);
+    } else {
+        model.messages.dismiss();
+    }
+}
+
+fn filter_typing(model: &mut Model, typing: bool) {
+    match model.tab {
+        Tab::Providers => model.providers.rows.filter.typing = typing,
+        Tab::Sessions => model.sessions.rows.filter.typing = typing,
+        Tab::Audit => model.audit.rows.filter.typing = typing,
+        Tab::Users => {}
+    }
+}
+
+/// Changes the filter's text, if it is being typed or cleared, and works out the rows again.
+pub fn filter_changed(model: &mut Model, change: impl FnOnce(&mut Field) -> bool) {
+    let filter = match model.tab {
+        Tab::Providers => &mut model.providers.rows.filter,
+        Tab::Sessions => &mut model.sessions.rows.filter,
+        Tab::Audit => &mut model.audit.rows.filter,
+        Tab::Users => return,
+    };
+    if (filter.typing || filter.is_set()) && change(&mut filter.field) {
+        match model.tab {
+            Tab::Providers => model.providers.arrange(),
+            Tab::Sessions => model.sessions.touch(),
+            Tab::Audit => model.audit.touch(),
+            Tab::Users => {}
+        }
+    }
+}
+
+fn mark_column(model: &mut Model, by: isize) {
+    match model.tab {
+        Tab::Sessions => model.sessions.rows.sort.move_mark(by, Column::ALL.len()),
+        Tab::Providers => model.providers.rows.sort.move_mark(by, PROVIDER_COLUMNS),
+        Tab::Users | Tab::Audit => {}
+    }
+}
+
+/// Sorts by the marked column.
+pub fn sort(model: &mut Model) {
+    match model.tab {
+        Tab::Sessions => {
+            model.sessions.rows.sort.press();
+            model.sessions.touch();
+        }
+        Tab::Providers => {
+            model.providers.rows.sort.press();
+            model.providers.arrange();
+        }
+        Tab::Users | Tab::Audit => {}
+    }
+}
+
+fn quit(model: &mut Model) -> Vec<Effect> {
+    if model.lives().0 == 0 {
+        return vec![Effect::Quit(Leave::Nothing)];
+    }
+    model.dialog = Some(Dialog::Confirm(Confirm { question: Question::Quit, marked: 0 }));
+    vec![]
+}
+
+fn ask(model: &mut Model, action: Action) {
+    let session = model.sessions.selected().map(|session| session.id);
+    let provider = model.providers.selected();
+    let question = match action {
+        Action::End => session.map(Question::End),
+        Action::Toggle => provider.map(|provider| Question::Switch {
+            provider: provider.id.clone(),
+            on: !provider.enabled,
+        }),
+        Action::Remove => provider.map(|provider| Question::Remove(provider.id.clone())),
+        _ => {
+            model.dialog = session.map(|session| {
+                let by = Field::from("15m");
+                Dialog::Extend(ExtendForm { session, by, refusal: None, sent: false })
+            });
+            return;
+        }
+    };
+    model.dialog = question.map(|question| Dialog::Confirm(Confirm { question, marked: 0 }));
+}
+
+fn copy(model: &mut Model) -> Vec<Effect> {
+    let Some(session) = model.sessions.selected() else { return vec![] };
+    let by_hand: Vec<&str> =
+        session.exit_card.iter().flat_map(|line| &line.commands).map(String::as_str).collect();
+    let owed = session.state == SessionState::CleanupOwed && !by_hand.is_empty();
+    let (text, what) = match &session.command {
+        Some(command) if !owed => (command.clone(), "the command"),
+        _ => (by_hand.join("\n"), "the exit card's commands"),
+    };
+    let said =
+        format!("sent {what} to the terminal's clipboard; if it is not there, it is on screen");
+    model.messages.tell(model.now, Severity::Info, said);
+    vec![Effect::Copy(text)]
+}
+
+fn retry(model: &mut Model) -> Vec<Effect> {
+    let Some(session) = model.sessions.selected() else { return vec![] };
+    let (id, name) = (session.id, session.target.name.clone());
+    model.messages.tell(model.now, Severity::Info, format!("{name}: trying again"));
+    vec![Effect::Call(Command::Retry { session: id }, Purpose::Retry(id))]
+}
+
+fn check(model: &mut Model) -> Vec<Effect> {
+    let Some(provider) = model.providers.selected().map(|provider| provider.id.clone()) else {
+        return vec![];
+    };
+    model.messages.tell(model.now, Severity::Info, format!("checking {provider}"));
+    let command = Command::CheckProvider { provider: provider.clone() };
+    vec![Effect::Call(command, Purpose::Provider(provider))]
+}
+
+/// Asks for what lies behind the last row once the cursor comes near it.
+pub fn fetch_older(model: &mut Model, height: usize) -> Vec<Effect> {
+    if model.link != crate::tui::model::Link::Live {
+        return vec![];
+    }
+    let sessions = &mut model.sessions;
+    let ended = sessions.count(SessionState::Ended);
+    let all_here = u64::try_from(ended).unwrap_or(u64::MAX) >= sessions.ended_total;
+    let wanted = model.tab == Tab::Sessions && sessions.older == Older::Maybe && !all_here;
+    if wanted && sessions.rows.near_end(height) {
+        sessions.older = Older::Asked;
+        let offset = u32::try_from(ended).unwrap_or(u32::MAX);
+        let state = Some(SessionState::Ended);
+        let query = SessionQuery { state, ended: true, limit: PAGE, offset };
+        return vec![Effect::Call(Command::Sessions(query), Purpose::OlderSessions)];
+    }
+    let audit = &mut model.audit;
+    let wanted = model.tab == Tab::Audit && audit.older == Older::Maybe;
+    if wanted && audit.rows.near_end(height) {
+        audit.older = Older::Asked;
+        let before = audit.events().front().map(|event| event.seq);
+        return vec![Effect::Call(Command::AuditTail { limit: PAGE, before }, Purpose::OlderAudit)];
+    }
+    vec![]
+}
+
+/// How many older rows are asked for at once.
+const PAGE: u32 = 500;

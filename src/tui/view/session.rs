@@ -1,0 +1,205 @@
+//! The detail of one session: what it is, what it made, and what is left to do.
+
+use super::{LABEL, labelled};
+use crate::protocol::{ReceiptLine, SessionState, SessionView, StepView};
+use crate::tui::format;
+use crate::tui::layout::BARS_MAX;
+use crate::tui::model::Model;
+use crate::tui::theme::{Signs, Tone, step_word};
+use crate::tui::widgets::pen::{Line, part, wrap};
+use crate::tui::widgets::spark;
+
+/// Returns the lines of the detail, what matters in this state first.
+#[must_use]
+pub fn lines(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
+    let mut lines = vec![];
+    match session.state {
+        SessionState::Pending | SessionState::Activating => {
+            lines.extend(steps(model, session, width));
+            lines.extend(about(model, session, width));
+        }
+        SessionState::Active => {
+            lines.extend(access(model, session, width));
+            lines.extend(about(model, session, width));
+            lines.push(vec![]);
+            lines.extend(receipt(model, session));
+            lines.extend(steps(model, session, width));
+        }
+        SessionState::Ending => {
+            lines.extend(end(session, width));
+            lines.extend(steps(model, session, width));
+            lines.extend(receipt(model, session));
+            lines.extend(about(model, session, width));
+        }
+        SessionState::CleanupOwed => {
+            lines.extend(exit_card(model, session, width));
+            lines.extend(end(session, width));
+            lines.extend(receipt(model, session));
+            lines.extend(steps(model, session, width));
+            lines.extend(about(model, session, width));
+        }
+        SessionState::Ended => {
+            lines.extend(end(session, width));
+            lines.extend(receipt(model, session));
+            lines.extend(about(model, session, width));
+            lines.push(vec![]);
+            lines.extend(steps(model, session, width));
+        }
+    }
+    lines
+}
+
+/// How to use what is open.
+fn access(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
+    let signs = Signs::of(model.look);
+    let mut lines = vec![];
+    if let Some(command) = &session.command {
+        lines.extend(labelled("connect", Tone::Strong, command, width));
+    }
+    let traffic = session.traffic;
+    if let Some(endpoint) = &session.endpoint {
+        let refused = match traffic.refused {
+            0 => String::new(),
+            strangers => format!("; {strangers} refused, not from you"),
+        };
+        let text = format!(
+            "{endpoint}; {} open, {} in all{refused}",
+            traffic.connections_open, traffic.connections_total
+        );
+        lines.extend(labelled("endpoint", Tone::Body, &text, width));
+    }
+    let bytes = format!(
+        "{} {}  {} {}  ",
+        signs.down,
+        format::bytes(traffic.bytes_down),
+        signs.up,
+        format::bytes(traffic.bytes_up)
+    );
+    let room = usize::from(width).saturating_sub(LABEL + 4 + bytes.chars().count()).min(BARS_MAX);
+    let history = model.sessions.history(&session.id);
+    let seconds = history.map(|history| history.last(model.now, room)).unwrap_or_default();
+    lines.push(vec![
+        part(Tone::Dim, format!("  {:<LABEL$}", "traffic")),
+        part(Tone::Body, bytes),
+        part(Tone::Accent, spark::bars(&seconds, &signs.bars).trim_end().to_owned()),
+    ]);
+    if let Some(end) = session.lease_ends_at {
+        let until = model.wall.until(end, model.now);
+        let more = if session.lease < session.lease_max {
+            format!("may be extended to {}", session.lease_max)
+        } else {
+            "the longest it may be".to_owned()
+        };
+        let text = format!("until {until} ({} in all; {more})", session.lease);
+        lines.extend(labelled("lease", Tone::Body, &text, width));
+    }
+    lines
+}
+
+/// What it is, how it is reached, who wanted it and why.
+fn about(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
+    let target = &session.target;
+    let site = target.site.as_ref().map(|site| format!(" in {site}")).unwrap_or_default();
+    let what = format!("{} at {}{site}", target.kind, target.address);
+    let path = format!("{}: {}", session.path.provider, session.path.why);
+    let opened = format!(
+        "{} by {} for {}",
+        model.wall.whole(session.requested_at),
+        session.operator,
+        session.lease
+    );
+    let mut lines = labelled("reason", Tone::Body, &session.reason, width);
+    lines.extend(labelled("target", Tone::Body, &what, width));
+    lines.extend(labelled("path", Tone::Body, &path, width));
+    lines.extend(labelled("opened", Tone::Body, &opened, width));
+    lines.extend(labelled("session", Tone::Dim, &session.id.short(), width));
+    lines
+}
+
+/// Why and when it ended.
+fn end(session: &SessionView, width: u16) -> Vec<Line> {
+    let Some(reason) = &session.end_reason else { return vec![] };
+    let text = match &session.end_detail {
+        Some(detail) => format!("{reason}: {detail}"),
+        None => reason.clone(),
+    };
+    labelled("ended", Tone::Body, &text, width)
+}
+
+/// The steps, each with what has become of it and how long it takes.
+fn steps(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
+    let signs = Signs::of(model.look);
+    let mut lines = vec![];
+    for (number, step) in session.steps.iter().enumerate() {
+        let label = if number == 0 { "steps" } else { "" };
+        let tone = Tone::of_step(step.progress);
+        let sign = signs.step(step.progress);
+        lines.push(vec![
+            part(Tone::Dim, format!("  {label:<LABEL$}")),
+            part(tone, format!("{sign} {:<8}", step_word(step.progress))),
+            part(Tone::Dim, format!("{:>6}  ", time_of(model, step))),
+            part(Tone::Body, step.label.clone()),
+        ]);
+        let Some(detail) = &step.detail else { continue };
+        let room = usize::from(width).saturating_sub(STEP_INDENT);
+        let indent = " ".repeat(STEP_INDENT);
+        for text in wrap(detail, room) {
+            lines.push(vec![part(Tone::Dim, indent.clone()), part(Tone::Dim, text)]);
+        }
+    }
+    lines
+}
+
+fn time_of(model: &Model, step: &StepView) -> String {
+    match (step.started_at, step.finished_at) {
+        (Some(start), Some(end)) => format::took(end.since(start)),
+        (Some(start), None) => format::running(model.now, start),
+        (None, _) => String::new(),
+    }
+}
+
+/// What existed because of the session, and when each thing was seen gone.
+fn receipt(model: &Model, session: &SessionView) -> Vec<Line> {
+    let signs = Signs::of(model.look);
+    let heading = if session.state == SessionState::Active { "made" } else { "receipt" };
+    let row = |(number, line): (usize, &ReceiptLine)| {
+        let label = if number == 0 { heading } else { "" };
+        let (tone, state) = match line.gone_at {
+            Some(at) => (Tone::Good, format!("{} gone {}", signs.good, model.wall.seconds(at))),
+            None if session.state == SessionState::CleanupOwed => {
+                (Tone::Alarm, format!("{} not seen gone", signs.alarm))
+            }
+            None => (Tone::Body, format!("{} exists", signs.active)),
+        };
+        let since = format!("  since {}", model.wall.seconds(line.made_at));
+        vec![
+            part(Tone::Dim, format!("  {label:<LABEL$}")),
+            part(tone, format!("{state:<15}  ")),
+            part(Tone::Body, line.artifact.clone()),
+            part(Tone::Dim, since),
+        ]
+    };
+    session.receipt.iter().enumerate().map(row).collect()
+}
+
+/// What is not proven gone, what was tried, and how to remove it by hand.
+fn exit_card(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
+    let signs = Signs::of(model.look);
+    let mut lines = vec![vec![part(
+        Tone::Alarm,
+        format!("  {} Not proven gone. It is tried again without end; r tries now.", signs.alarm),
+    )]];
+    for line in &session.exit_card {
+        lines.extend(labelled("may exist", Tone::Strong, &line.artifact, width));
+        lines.extend(labelled("tried", Tone::Body, &line.tried, width));
+        for (number, command) in line.commands.iter().enumerate() {
+            let label = if number == 0 { "by hand" } else { "" };
+            lines.extend(labelled(label, Tone::Strong, command, width));
+        }
+    }
+    lines.push(vec![]);
+    lines
+}
+
+/// Where the text of a step begins.
+const STEP_INDENT: usize = LABEL + 2 + 10 + 8;

@@ -1,0 +1,128 @@
+//! The Sessions tab.
+
+use ratatui::layout::Rect;
+
+use super::{detail_area, detail_title, session, split};
+use crate::protocol::{SessionState, SessionView, StepProgress};
+use crate::tui::format;
+use crate::tui::layout::Areas;
+use crate::tui::model::{Link, Model};
+use crate::tui::theme::Tone;
+use crate::tui::widgets::pen::{Line, Part, Pen, part};
+use crate::tui::widgets::table::{self, Column};
+
+/// The columns, in the order of [`crate::tui::model::sessions::Column`].
+pub const COLUMNS: [Column; 7] = [
+    Column::new("STATE", 13),
+    Column::new("TARGET", 14).grow(3),
+    Column::new("PATH", 8).grow(1).from(70),
+    Column::new("LEFT", 8).right(),
+    Column::new("TRAFFIC", 13).from(100),
+    Column::new("OPENED", 6).from(64),
+    Column::new("REASON", 12).grow(4),
+];
+
+/// Draws the tab.
+pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
+    if model.sessions.rows.is_empty() {
+        empty(model, pen, areas.body);
+        return;
+    }
+    let (table, detail) = split(areas);
+    if let Some(area) = table {
+        let signs = pen.signs;
+        let rows = &model.sessions.rows;
+        table::draw(pen, area, &COLUMNS, rows, Some(rows.sort), |id| {
+            let Some(session) = model.sessions.get(id) else { return vec![] };
+            cells(model, session, signs)
+        });
+    }
+    if let (Some(area), Some(session)) = (detail, model.sessions.selected()) {
+        let area = detail_area(pen, area);
+        let (left, right) = title(model, session, pen);
+        let room = detail_title(pen, area, &left, &right);
+        let lines = session::lines(model, session, room.width);
+        let scroll = if model.zoomed() { model.sessions.rows.scroll } else { 0 };
+        pen.lines(room, &lines, scroll);
+    }
+}
+
+fn cells(model: &Model, session: &SessionView, signs: &crate::tui::theme::Signs) -> Vec<Part> {
+    let state = session.state;
+    let tone = Tone::of_state(state);
+    let quiet = if state == SessionState::Ended { Tone::Dim } else { Tone::Body };
+    let drill = if session.drill { "DRILL " } else { "" };
+    let traffic = session.traffic;
+    let bytes = if traffic.connections_total == 0 {
+        String::new()
+    } else {
+        let down = format::bytes_short(traffic.bytes_down);
+        let up = format::bytes_short(traffic.bytes_up);
+        format!("{}{down} {}{up}", signs.down, signs.up)
+    };
+    vec![
+        part(tone, format!("{} {state}", signs.state(state))),
+        part(quiet, format!("{drill}{}", session.target.name)),
+        part(quiet, session.path.provider.to_string()),
+        part(quiet, left(model, session)),
+        part(Tone::Dim, bytes),
+        part(Tone::Dim, model.wall.short(session.requested_at, model.now)),
+        part(quiet, session.reason.clone()),
+    ]
+}
+
+/// What stands in the column of the time left.
+fn left(model: &Model, session: &SessionView) -> String {
+    let count = |wanted: &[StepProgress]| {
+        session.steps.iter().filter(|step| wanted.contains(&step.progress)).count()
+    };
+    match (session.state, session.lease_ends_at) {
+        (SessionState::Active, Some(end)) => format::countdown(format::left(model.now, end)),
+        (SessionState::Activating, _) => {
+            format!("{}/{}", count(&[StepProgress::Applied]), session.steps.len())
+        }
+        (SessionState::Ending | SessionState::CleanupOwed, _) => {
+            let gone = count(&[StepProgress::Gone, StepProgress::Skipped, StepProgress::Refused]);
+            format!("{gone}/{} gone", session.steps.len())
+        }
+        _ => String::new(),
+    }
+}
+
+fn title(model: &Model, session: &SessionView, pen: &Pen<'_>) -> (Line, Line) {
+    let state = session.state;
+    let mut left = vec![part(Tone::Body, " ")];
+    if session.drill {
+        left.push(part(Tone::Badge, " DRILL "));
+        left.push(part(Tone::Body, " "));
+    }
+    left.push(part(Tone::Strong, session.target.name.clone()));
+    left.push(part(Tone::Body, " "));
+    let tone = Tone::of_state(state);
+    let mut right = vec![part(tone, format!("{} {state}", pen.signs.state(state)))];
+    if let (SessionState::Active, Some(end)) = (state, session.lease_ends_at) {
+        let left = format::countdown(format::left(model.now, end));
+        right.push(part(Tone::Strong, format!(" {} {left} left", pen.signs.dot)));
+    }
+    (left, right)
+}
+
+fn empty(model: &Model, pen: &mut Pen<'_>, body: Rect) {
+    let filtered = model.sessions.rows.filter.is_set();
+    let said: &[&str] = match &model.link {
+        _ if filtered => &["No session fits the filter.", "esc clears it."],
+        Link::Connecting => &["Waiting for the engine."],
+        _ => &[
+            "No session yet.",
+            "",
+            "o opens one: choose a target, say why, and for how long. The path to it is",
+            "made for this session alone, and is gone, and seen to be gone, when it ends.",
+        ],
+    };
+    let mut lines: Vec<Line> = vec![vec![]];
+    for (number, text) in said.iter().enumerate() {
+        let tone = if number == 0 { Tone::Strong } else { Tone::Body };
+        lines.push(vec![part(Tone::Body, "  "), part(tone, *text)]);
+    }
+    pen.lines(body, &lines, 0);
+}

@@ -1,0 +1,6 @@
+//! What views are made of. Nothing here knows what a session is.
+
+pub mod field;
+pub mod pen;
+pub mod spark;
+pub mod table;
