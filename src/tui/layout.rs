@@ -107,17 +107,19 @@ pub fn dialog(size: (u16, u16), width: u16, height: u16) -> Rect {
     Rect { x, y, width, height }
 }
 
-/// How many rows of the open dialog's list are in view.
+/// How many rows of the open dialog's list are in view. It depends on the catalogue, not on what
+/// fits the search, so that nothing jumps while somebody types.
 #[must_use]
-pub const fn open_list_rows(size: (u16, u16)) -> u16 {
-    let room = size.1.saturating_sub(OPEN_ROWS_BESIDE);
-    if room > 10 { 10 } else { room }
+pub fn open_list_rows(model: &Model) -> u16 {
+    let room = model.size.1.saturating_sub(OPEN_ROWS_BESIDE);
+    let targets = u16::try_from(model.targets_total).unwrap_or(u16::MAX);
+    targets.clamp(3, 10).min(room)
 }
 
 /// The height of the open dialog's box.
 #[must_use]
-pub const fn open_height(size: (u16, u16)) -> u16 {
-    open_list_rows(size) + OPEN_ROWS_BESIDE - 2
+pub fn open_height(model: &Model) -> u16 {
+    open_list_rows(model) + OPEN_ROWS_BESIDE - 2
 }
 
 /// The most seconds a sparkline shows.

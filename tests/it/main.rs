@@ -13,3 +13,7 @@ mod engine_trouble;
 mod layering;
 mod support;
 mod tidy;
+mod tui_gallery;
+mod tui_keys;
+mod tui_models;
+mod tui_scenes;

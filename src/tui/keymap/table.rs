@@ -22,7 +22,7 @@ pub const BINDINGS: &[Binding] = &[
     // Sessions
     binding(&[In::Sessions], &[Key::Char('o')], Action::Open, "open", "open a session", "open"),
     binding(&[In::Sessions], &[Key::Char('r')], Action::Retry, "retry", "try at once to remove what is owed", "retry"),
-    binding(&[In::Sessions], &[Key::Char('y')], Action::Copy, "copy", "copy the command, or the exit card's commands", "copy"),
+    binding(&[In::Sessions], &[Key::Char('y')], Action::Copy, "copy", "copy the command, or those of the exit card", "copy"),
     binding(&[In::Sessions], &[Key::Char('e')], Action::End, "end", "end the session (asks first)", "end"),
     binding(&[In::Sessions], &[Key::Char('x')], Action::Extend, "extend", "let the session run longer", "extend"),
     // Providers
@@ -33,10 +33,10 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[In::Audit], &[Key::Char('v')], Action::Verify, "verify", "verify the whole chain", "verify"),
     // Lists
     binding(&[In::List], &[Key::Enter], Action::Details, "details", "show the details in full", "details"),
-    binding(&[In::List], &[Key::Char('/')], Action::Filter, "filter", "show only the rows that hold a text; esc clears it", "filter"),
-    binding(&[In::Sessions, In::Providers], &[Key::Char('s')], Action::Sort, "sort", "sort by the marked column; again: the other way round", "sort"),
-    binding(&[In::Sessions, In::Providers], &[Key::Char('<')], Action::ColumnLeft, "", "mark the column to the left", ""),
-    binding(&[In::Sessions, In::Providers], &[Key::Char('>')], Action::ColumnRight, "", "mark the column to the right", ""),
+    binding(&[In::List], &[Key::Char('/')], Action::Filter, "filter", "show only rows that hold a text; esc clears", "filter"),
+    binding(&[In::List], &[Key::Char('s')], Action::Sort, "sort", "sort by the marked column, or turn the order round", "sort"),
+    binding(&[In::List], &[Key::Char('<')], Action::ColumnLeft, "", "mark the column to the left", ""),
+    binding(&[In::List], &[Key::Char('>')], Action::ColumnRight, "", "mark the column to the right", ""),
     binding(&[In::List, In::Detail, In::Text], &[Key::Up, Key::Char('k')], Action::Up, "", "up", ""),
     binding(&[In::List, In::Detail, In::Text], &[Key::Down, Key::Char('j')], Action::Down, "", "down", ""),
     binding(&[In::List, In::Detail, In::Text], &[Key::PageUp, Key::Ctrl('b')], Action::PageUp, "", "a page up", ""),

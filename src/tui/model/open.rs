@@ -24,17 +24,18 @@ pub enum Catalogue {
     Failed(Report),
 }
 
-/// One target, with the text that is searched.
+/// One target, with the texts that are searched: its names loosely, everything else to the letter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The target.
     pub target: Target,
-    searched: String,
+    names: String,
+    all: String,
 }
 
 impl AsRef<str> for Entry {
     fn as_ref(&self) -> &str {
-        &self.searched
+        &self.names
     }
 }
 
@@ -47,8 +48,9 @@ impl Catalogue {
             let site = target.site.as_ref().map_or("", |site| site.as_str());
             let name = if target.name == target.id.as_str() { "" } else { target.name.as_str() };
             let kind = target.kind;
-            let searched = format!("{} {name} {site} {kind} {}", target.id, target.address);
-            Entry { target, searched }
+            let names = format!("{} {name}", target.id).trim_end().to_owned();
+            let all = format!("{names} {site} {kind} {}", target.address).to_lowercase();
+            Entry { target, names, all }
         };
         Self::Here(targets.into_iter().map(entry).collect())
     }
@@ -66,15 +68,28 @@ impl Catalogue {
         if query.trim().is_empty() {
             return (0..entries.len()).collect();
         }
-        let mut matcher = Matcher::from_query(query.trim(), &Config::default());
-        let found = matcher.match_list(entries).into_iter();
-        let places: Vec<usize> = found.filter_map(|hit| usize::try_from(hit.index).ok()).collect();
-        let exact = |place: &usize| {
-            entries.get(*place).is_none_or(|entry| entry.target.id.as_str() != query.trim())
-        };
-        let (rest, mut best): (Vec<usize>, Vec<usize>) = places.into_iter().partition(exact);
-        best.extend(rest);
-        best
+        let query = query.trim().to_lowercase();
+        let mut matcher = Matcher::from_query(&query, &Config::default());
+        let mut hits = matcher.match_list(entries);
+        hits.sort_by_key(|hit| {
+            let entry = usize::try_from(hit.index).ok().and_then(|place| entries.get(place));
+            let literal = entry.is_some_and(|entry| entry.names.contains(&query));
+            let whole = entry.is_some_and(|entry| entry.target.id.as_str() == query);
+            (!whole, !literal, std::cmp::Reverse(hit.score))
+        });
+        let by_name: Vec<usize> =
+            hits.iter().filter_map(|hit| usize::try_from(hit.index).ok()).collect();
+        let mut seen = vec![false; entries.len()];
+        for place in &by_name {
+            if let Some(seen) = seen.get_mut(*place) {
+                *seen = true;
+            }
+        }
+        let words: Vec<&str> = query.split_whitespace().collect();
+        let by_rest = entries.iter().zip(seen).enumerate().filter_map(|(place, (entry, seen))| {
+            (!seen && words.iter().all(|word| entry.all.contains(word))).then_some(place)
+        });
+        by_name.into_iter().chain(by_rest).collect()
     }
 }
 

@@ -5,6 +5,8 @@
 
 use crate::protocol::SessionState;
 use crate::tui::keymap::Action;
+use crate::tui::model::dialog::Dialog;
+use crate::tui::model::open::Focus;
 use crate::tui::model::{Link, Model, Tab};
 
 /// Says whether an action may be done now, or why not.
@@ -21,12 +23,49 @@ pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
         Action::Copy => copy(model),
         Action::Toggle | Action::Remove => provider(model, action),
         Action::Suspend => suspend(model),
+        Action::Sort | Action::ColumnLeft | Action::ColumnRight if model.tab == Tab::Audit => {
+            Err("the audit has one order, that of the chain".to_owned())
+        }
+        Action::Sort | Action::Filter => match model.filter() {
+            Some(filter) if rows(model) == 0 && !filter.is_set() => {
+                Err("there is no row yet".to_owned())
+            }
+            _ => Ok(()),
+        },
         Action::Details => match model.tab {
             Tab::Providers => some(model.providers.selected(), "there is nothing to show"),
             Tab::Sessions => some(model.sessions.selected(), "there is nothing to show"),
             Tab::Users | Tab::Audit => some(model.audit.selected(), "there is nothing to show"),
         },
         _ => Ok(()),
+    }
+}
+
+/// True when a key for an action would change something: the footer shows no other.
+#[must_use]
+pub fn is_useful(model: &Model, action: Action) -> bool {
+    let chooses = matches!(action, Action::Accept | Action::NextField);
+    let useful = match &model.dialog {
+        Some(Dialog::Open(form)) if form.sent => action == Action::Back,
+        Some(Dialog::Open(form)) if form.focus == Focus::Target && chooses => {
+            form.chosen.is_some() || !form.rows.is_empty()
+        }
+        Some(Dialog::Open(form)) if form.focus == Focus::Reason && action == Action::Previous => {
+            !model.reasons.is_empty()
+        }
+        Some(Dialog::Extend(form)) if form.sent => action == Action::Back,
+        Some(Dialog::Palette(palette)) if palette.refusal.is_some() => action == Action::Back,
+        _ => true,
+    };
+    useful && allowed(model, action).is_ok()
+}
+
+fn rows(model: &Model) -> usize {
+    match model.tab {
+        Tab::Providers => model.providers.rows.len(),
+        Tab::Sessions => model.sessions.rows.len(),
+        Tab::Users => 0,
+        Tab::Audit => model.audit.rows.len(),
     }
 }
 

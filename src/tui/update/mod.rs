@@ -182,8 +182,9 @@ fn settle(model: &mut Model) -> Vec<Effect> {
     model.sessions.rows.show(list);
     model.providers.rows.show(list);
     model.audit.rows.show(list);
+    let candidates = usize::from(layout::open_list_rows(model));
     if let Some(Dialog::Open(form)) = &mut model.dialog {
-        form.rows.show(usize::from(layout::open_list_rows(model.size)));
+        form.rows.show(candidates);
     }
     view::clamp_scroll(model);
     let mut effects = pane::fetch_older(model, list);

@@ -94,7 +94,7 @@ pub fn path_known(model: &mut Model, question: u64, answer: Result<Reply, Report
 }
 
 fn page(model: &Model) -> isize {
-    isize::try_from(layout::open_list_rows(model.size).max(1)).unwrap_or(1)
+    isize::try_from(layout::open_list_rows(model).max(1)).unwrap_or(1)
 }
 
 /// Moves the cursor to another field; leaving the list of targets chooses the marked one.

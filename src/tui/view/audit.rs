@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use serde_json::Value;
 
-use super::{detail_area, detail_title, labelled, split};
+use super::{detail_area, detail_lines, detail_title, labelled, split};
 use crate::domain::audit_event::{AuditEvent, Outcome};
 use crate::tui::format;
 use crate::tui::layout::Areas;
@@ -45,8 +45,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         ];
         let right = vec![outcome(event, signs), part(Tone::Dim, format!(" #{}", event.seq))];
         let room = detail_title(pen, area, &left, &right);
-        let scroll = if model.zoomed() { model.audit.rows.scroll } else { 0 };
-        pen.lines(room, &lines(model, event, room.width), scroll);
+        let lines = lines(model, event, room.width);
+        detail_lines(model, pen, room, &lines, model.audit.rows.scroll);
     }
 }
 

@@ -54,9 +54,9 @@ fn word(model: &Model, question: &Question, answer: Answer) -> &'static str {
     match (question, answer) {
         (Question::Quit, Answer::Stay) => "stay",
         (_, Answer::Stay) => "cancel",
-        (Question::Quit, Answer::Leave) if model.hosting => "hand over and leave",
+        (Question::Quit, Answer::Leave) if model.hosting => "hand over",
         (_, Answer::Leave) => "leave",
-        (_, Answer::EndAll) => "end all, then leave",
+        (_, Answer::EndAll) => "end all",
         (Question::End(_), Answer::Do) => "end the session",
         (Question::Switch { on: true, .. }, Answer::Do) => "switch on",
         (Question::Switch { on: false, .. }, Answer::Do) => "switch off",
@@ -114,7 +114,12 @@ fn switch(
     }];
     if !on && used > 0 {
         let sessions = format::plural(used, "session");
-        texts.push(format!("{sessions} on it keep their path until they end."));
+        let keep = if used == 1 {
+            "keeps its path until it ends"
+        } else {
+            "keep their path until they end"
+        };
+        texts.push(format!("{sessions} on it {keep}."));
     }
     let title =
         if on { format!("Switch {provider} on?") } else { format!("Switch {provider} off?") };
@@ -122,8 +127,9 @@ fn switch(
 }
 
 fn quit(model: &Model) -> (String, Vec<String>) {
-    let (count, last) = model.lives();
+    let (live, last) = model.lives();
     let owed = model.owed();
+    let count = live.saturating_sub(owed);
     let until = match last.filter(|last| *last > model.now) {
         Some(last) => format!(" until {}", model.wall.until(last, model.now)),
         None => String::new(),
@@ -131,7 +137,9 @@ fn quit(model: &Model) -> (String, Vec<String>) {
     let title = "Quit?".to_owned();
     let go_on = if count == 1 { "goes on" } else { "go on" };
     let sessions = format::plural(count, "session");
-    let mut texts = vec![if model.hosting {
+    let mut texts = vec![if count == 0 {
+        "Nothing is open any more.".to_owned()
+    } else if model.hosting {
         format!(
             "{sessions} {go_on}{until}. This window carries them: hand over, and they go on in a \
              process of their own; the next breakglass finds them there."
@@ -143,7 +151,8 @@ fn quit(model: &Model) -> (String, Vec<String>) {
     }];
     if owed > 0 {
         let owe = if owed == 1 { "owes" } else { "owe" };
-        texts.push(format!("{owed} of them {owe} a clean-up, which is tried again without end."));
+        let sessions = format::plural(owed, "session");
+        texts.push(format!("{sessions} {owe} a clean-up, which is tried again without end."));
     }
     (title, texts)
 }

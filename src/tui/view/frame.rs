@@ -11,7 +11,7 @@ use crate::tui::layout::Areas;
 use crate::tui::look::Glyphs;
 use crate::tui::model::{Link, Model, Tab};
 use crate::tui::theme::Tone;
-use crate::tui::update::allowed::allowed;
+use crate::tui::update::allowed::is_useful;
 use crate::tui::widgets::pen::{Line, Pen, clamp, part, wrap};
 
 /// Draws the header: where one is, as whom, what needs care, how late it is.
@@ -194,10 +194,11 @@ pub fn footer_keys(model: &Model, width: u16) -> Vec<&'static Binding> {
         let key = binding.keys.first().map_or(0, |key| key.name(ascii).width());
         key + binding.hint.width() + 3
     };
-    let may = |binding: &&'static Binding| allowed(model, binding.action).is_ok();
+    let may = |binding: &&'static Binding| is_useful(model, binding.action);
     let all: Vec<_> = keymap::hints(model.contexts()).filter(may).collect();
     let pinned = |binding: &Binding| {
-        matches!(binding.action, Action::Help | Action::Quit | Action::Back | Action::Accept)
+        use Action::{Accept, Back, Details, Help, Quit};
+        matches!(binding.action, Help | Quit | Back | Accept | Details)
     };
     let mut room = usize::from(width).saturating_sub(1);
     let reserved: usize = all.iter().filter(|it| pinned(it)).map(|it| wide(it)).sum();

@@ -22,7 +22,7 @@ use super::widgets::field::Field;
 use super::widgets::pen::{Line, Pen, clamp, part};
 use super::widgets::table;
 
-pub use frame::tab_at;
+pub use frame::{footer_keys, tab_at};
 
 /// Draws a model.
 pub fn render(model: &Model, frame: &mut Frame<'_>) {
@@ -125,6 +125,21 @@ fn detail_title(pen: &mut Pen<'_>, area: Rect, left: &Line, right: &Line) -> Rec
         pen.text(rest, Tone::Body, " ");
     }
     Rect { y: area.y.saturating_add(1), height: area.height.saturating_sub(1), ..area }
+}
+
+/// Draws the lines of a detail, and says how many there are below the last one that fits.
+fn detail_lines(model: &Model, pen: &mut Pen<'_>, room: Rect, lines: &[Line], scroll: usize) {
+    let scroll = if model.zoomed() { scroll } else { 0 };
+    pen.lines(room, lines, scroll);
+    let height = usize::from(room.height);
+    let hidden = lines.len().saturating_sub(scroll + height);
+    if hidden > 0 && height > 1 {
+        let hidden = super::format::plural(hidden + 1, "more line");
+        let how = if model.zoomed() { "" } else { ": enter" };
+        let last = Rect { y: room.bottom().saturating_sub(1), height: 1, ..room };
+        pen.clear(last);
+        pen.text(last, Tone::Dim, &format!("  {} {hidden}{how}", pen.signs.down));
+    }
 }
 
 /// The room that a detail's lines have, and the wall left of one that stands beside its list.

@@ -16,7 +16,7 @@ use crate::tui::widgets::pen::{Line, Part, Pen, part, rows, wrap};
 
 /// Draws the dialog, and returns where its cursor stands.
 pub fn draw(model: &Model, form: &OpenForm, pen: &mut Pen<'_>) -> Option<Position> {
-    let area = layout::dialog(model.size, 92, layout::open_height(model.size));
+    let area = layout::dialog(model.size, 92, layout::open_height(model));
     let title = if model.drill { " Open a session in the DRILL " } else { " Open a session " };
     let room = pen.frame(area, &[part(Tone::Strong, title)]);
     let mut lines = rows(room);
@@ -24,14 +24,12 @@ pub fn draw(model: &Model, form: &OpenForm, pen: &mut Pen<'_>) -> Option<Positio
     let mut place = |at: Option<Position>| cursor = cursor.or(at);
 
     place(target_line(model, form, pen, lines.next()?));
-    for (row, (candidate, here)) in lines
-        .by_ref()
-        .take(usize::from(layout::open_list_rows(model.size)))
-        .zip(candidates(model, form))
+    for (row, (candidate, here)) in
+        lines.by_ref().take(usize::from(layout::open_list_rows(model))).zip(candidates(model, form))
     {
         candidate_line(model, form, pen, row, candidate, here);
     }
-    let top = room.y + 1 + layout::open_list_rows(model.size);
+    let top = room.y + 1 + layout::open_list_rows(model);
     let rest = Rect { y: top, height: room.bottom().saturating_sub(top), ..room };
     if form.rows.is_empty() {
         let row = Rect { y: room.y + 1, height: 1, ..room };
@@ -45,7 +43,7 @@ fn candidates<'a>(
     model: &'a Model,
     form: &'a OpenForm,
 ) -> impl Iterator<Item = (&'a Candidate, bool)> {
-    form.rows.window(usize::from(layout::open_list_rows(model.size)))
+    form.rows.window(usize::from(layout::open_list_rows(model)))
 }
 
 fn label(pen: &mut Pen<'_>, area: Rect, text: &'static str, here: bool) -> Rect {
@@ -82,7 +80,7 @@ fn target_line(model: &Model, form: &OpenForm, pen: &mut Pen<'_>, row: Rect) -> 
     }
     let rest = Rect { width: rest.width.saturating_sub(1), ..rest };
     if form.search.is_empty() {
-        pen.text(rest, Tone::Dim, "type part of a name, or HOST:PORT");
+        pen.text(rest, Tone::Dim, " type part of a name, or HOST:PORT");
     }
     entry(pen, rest, &form.search, here)
 }
@@ -110,7 +108,7 @@ fn candidate_line(
             let cells = [
                 (name, quiet, target.name.clone()),
                 (11, Tone::Dim, target.kind.to_string()),
-                (14.min(wide / 5), Tone::Dim, site.to_owned()),
+                (if wide < 56 { 0 } else { 14 }, Tone::Dim, site.to_owned()),
                 (wide, Tone::Dim, target.address.to_string()),
             ];
             let mut left = rest;
@@ -253,7 +251,7 @@ fn outcome(form: &OpenForm, width: u16) -> Vec<Line> {
         return vec![vec![part(Tone::Accent, " asking the engine...")]];
     }
     let Some((_, report)) = &form.refusal else { return vec![] };
-    refusal(report, usize::from(width), 2)
+    refusal(report, usize::from(width), 3)
 }
 
 /// A refusal and what to do about it, in at most `most` lines.

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{detail_area, detail_title, labelled, split};
+use super::{detail_area, detail_lines, detail_title, labelled, split};
 use crate::domain::provider::Health;
 use crate::protocol::ProviderView;
 use crate::tui::format;
@@ -44,8 +44,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
             part(Tone::Body, " "),
         ];
         let room = detail_title(pen, area, &left, &vec![health(provider, signs)]);
-        let scroll = if model.zoomed() { model.providers.rows.scroll } else { 0 };
-        pen.lines(room, &lines(model, provider, room.width), scroll);
+        let lines = lines(model, provider, room.width);
+        detail_lines(model, pen, room, &lines, model.providers.rows.scroll);
     }
 }
 

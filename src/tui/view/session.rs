@@ -22,25 +22,25 @@ pub fn lines(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
             lines.extend(access(model, session, width));
             lines.extend(about(model, session, width));
             lines.push(vec![]);
-            lines.extend(receipt(model, session));
+            lines.extend(receipt(model, session, width));
             lines.extend(steps(model, session, width));
         }
         SessionState::Ending => {
             lines.extend(end(session, width));
             lines.extend(steps(model, session, width));
-            lines.extend(receipt(model, session));
+            lines.extend(receipt(model, session, width));
             lines.extend(about(model, session, width));
         }
         SessionState::CleanupOwed => {
             lines.extend(exit_card(model, session, width));
             lines.extend(end(session, width));
-            lines.extend(receipt(model, session));
+            lines.extend(receipt(model, session, width));
             lines.extend(steps(model, session, width));
             lines.extend(about(model, session, width));
         }
         SessionState::Ended => {
             lines.extend(end(session, width));
-            lines.extend(receipt(model, session));
+            lines.extend(receipt(model, session, width));
             lines.extend(about(model, session, width));
             lines.push(vec![]);
             lines.extend(steps(model, session, width));
@@ -102,12 +102,7 @@ fn about(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     let site = target.site.as_ref().map(|site| format!(" in {site}")).unwrap_or_default();
     let what = format!("{} at {}{site}", target.kind, target.address);
     let path = format!("{}: {}", session.path.provider, session.path.why);
-    let opened = format!(
-        "{} by {} for {}",
-        model.wall.whole(session.requested_at),
-        session.operator,
-        session.lease
-    );
+    let opened = format!("{} by {}", model.wall.whole(session.requested_at), session.operator);
     let mut lines = labelled("reason", Tone::Body, &session.reason, width);
     lines.extend(labelled("target", Tone::Body, &what, width));
     lines.extend(labelled("path", Tone::Body, &path, width));
@@ -159,7 +154,7 @@ fn time_of(model: &Model, step: &StepView) -> String {
 }
 
 /// What existed because of the session, and when each thing was seen gone.
-fn receipt(model: &Model, session: &SessionView) -> Vec<Line> {
+fn receipt(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     let signs = Signs::of(model.look);
     let heading = if session.state == SessionState::Active { "made" } else { "receipt" };
     let row = |(number, line): (usize, &ReceiptLine)| {
@@ -171,7 +166,10 @@ fn receipt(model: &Model, session: &SessionView) -> Vec<Line> {
             }
             None => (Tone::Body, format!("{} exists", signs.active)),
         };
-        let since = format!("  since {}", model.wall.seconds(line.made_at));
+        let since = match width {
+            0..RECEIPT_WIDE => String::new(),
+            _ => format!("  since {}", model.wall.seconds(line.made_at)),
+        };
         vec![
             part(Tone::Dim, format!("  {label:<LABEL$}")),
             part(tone, format!("{state:<15}  ")),
@@ -185,10 +183,12 @@ fn receipt(model: &Model, session: &SessionView) -> Vec<Line> {
 /// What is not proven gone, what was tried, and how to remove it by hand.
 fn exit_card(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     let signs = Signs::of(model.look);
-    let mut lines = vec![vec![part(
-        Tone::Alarm,
-        format!("  {} Not proven gone. It is tried again without end; r tries now.", signs.alarm),
-    )]];
+    let said = "Not proven gone. It is tried again without end; r tries now.";
+    let mut lines: Vec<Line> = vec![];
+    for (number, text) in wrap(said, usize::from(width.saturating_sub(4))).into_iter().enumerate() {
+        let sign = if number == 0 { signs.alarm } else { " " };
+        lines.push(vec![part(Tone::Alarm, format!("  {sign} {text}"))]);
+    }
     for line in &session.exit_card {
         lines.extend(labelled("may exist", Tone::Strong, &line.artifact, width));
         lines.extend(labelled("tried", Tone::Body, &line.tried, width));
@@ -200,6 +200,9 @@ fn exit_card(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     lines.push(vec![]);
     lines
 }
+
+/// From which width on a receipt also says since when a thing existed.
+const RECEIPT_WIDE: u16 = 70;
 
 /// Where the text of a step begins.
 const STEP_INDENT: usize = LABEL + 2 + 10 + 8;

@@ -2,23 +2,23 @@
 
 use ratatui::layout::Rect;
 
-use super::{detail_area, detail_title, session, split};
+use super::{detail_area, detail_lines, detail_title, session, split};
 use crate::protocol::{SessionState, SessionView, StepProgress};
 use crate::tui::format;
 use crate::tui::layout::Areas;
 use crate::tui::model::{Link, Model};
 use crate::tui::theme::Tone;
-use crate::tui::widgets::pen::{Line, Part, Pen, part};
+use crate::tui::widgets::pen::{Line, Part, Pen, part, wrap};
 use crate::tui::widgets::table::{self, Column};
 
 /// The columns, in the order of [`crate::tui::model::sessions::Column`].
 pub const COLUMNS: [Column; 7] = [
     Column::new("STATE", 13),
     Column::new("TARGET", 14).grow(3),
-    Column::new("PATH", 8).grow(1).from(70),
+    Column::new("PATH", 12).grow(1).from(70),
     Column::new("LEFT", 8).right(),
     Column::new("TRAFFIC", 13).from(100),
-    Column::new("OPENED", 6).from(64),
+    Column::new("OPENED", 6).from(90),
     Column::new("REASON", 12).grow(4),
 ];
 
@@ -29,9 +29,9 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         return;
     }
     let (table, detail) = split(areas);
+    let rows = &model.sessions.rows;
     if let Some(area) = table {
         let signs = pen.signs;
-        let rows = &model.sessions.rows;
         table::draw(pen, area, &COLUMNS, rows, Some(rows.sort), |id| {
             let Some(session) = model.sessions.get(id) else { return vec![] };
             cells(model, session, signs)
@@ -42,8 +42,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         let (left, right) = title(model, session, pen);
         let room = detail_title(pen, area, &left, &right);
         let lines = session::lines(model, session, room.width);
-        let scroll = if model.zoomed() { model.sessions.rows.scroll } else { 0 };
-        pen.lines(room, &lines, scroll);
+        detail_lines(model, pen, room, &lines, rows.scroll);
     }
 }
 
@@ -115,14 +114,17 @@ fn empty(model: &Model, pen: &mut Pen<'_>, body: Rect) {
         _ => &[
             "No session yet.",
             "",
-            "o opens one: choose a target, say why, and for how long. The path to it is",
-            "made for this session alone, and is gone, and seen to be gone, when it ends.",
+            "o opens one: choose a target, say why, and for how long. The path to it is made for \
+             this session alone; when it ends the path is removed, and looked for until it is seen \
+             gone.",
         ],
     };
+    let room = usize::from(body.width).saturating_sub(4).min(76);
     let mut lines: Vec<Line> = vec![vec![]];
     for (number, text) in said.iter().enumerate() {
         let tone = if number == 0 { Tone::Strong } else { Tone::Body };
-        lines.push(vec![part(Tone::Body, "  "), part(tone, *text)]);
+        let wrapped = wrap(text, room).into_iter();
+        lines.extend(wrapped.map(|text| vec![part(Tone::Body, "  "), part(tone, text)]));
     }
     pen.lines(body, &lines, 0);
 }

@@ -108,9 +108,14 @@ impl<'a> Pen<'a> {
         self.text(area, tone, &rule);
     }
 
-    /// Draws a box around `area` with a title, empties it, and returns the room inside.
+    /// Draws a box around `area` with a title, empties it and a column on either side, and returns
+    /// the room inside.
     pub fn frame(&mut self, area: Rect, title: &[Part]) -> Rect {
-        self.clear(area);
+        self.clear(Rect {
+            x: area.x.saturating_sub(1),
+            width: area.width.saturating_add(2),
+            ..area
+        });
         let [top_left, top_right, bottom_left, bottom_right] = self.signs.corners;
         let across = self.signs.rule.repeat(usize::from(area.width.saturating_sub(2)));
         let last = Rect { y: area.bottom().saturating_sub(1), ..area };

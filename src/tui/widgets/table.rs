@@ -109,7 +109,9 @@ fn draw_head(pen: &mut Pen<'_>, head: Rect, columns: &[Column], sort: Option<Sor
             Some(Sort { reversed: false, .. }) => pen.signs.down,
             Some(Sort { reversed: true, .. }) => pen.signs.up,
         };
-        let title = format!("{}{arrow}", column.title);
+        let room = usize::from(place.width);
+        let gap = if column.title.len() + 1 < room && !arrow.is_empty() { " " } else { "" };
+        let title = format!("{}{gap}{arrow}", column.title);
         let marked = sort.is_some_and(|sort| sort.marked == Some(number));
         let tone = if marked { Tone::Badge } else { Tone::Dim };
         if column.right {
