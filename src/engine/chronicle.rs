@@ -272,7 +272,6 @@ const fn closed(why: CloseReason) -> &'static str {
         CloseReason::ClientBroke(_) => "the client broke off",
         CloseReason::TargetBroke(_) => "the target broke off",
         CloseReason::Cut => "the session ended",
-        CloseReason::Undrained => "it could not be handed over",
     }
 }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::net::{Shutdown, shutdown, sockopt};
-use serde::{Deserialize, Serialize};
+use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketType, shutdown, sockopt};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream socket to the client or to the target.
@@ -20,16 +20,6 @@ pub enum Conduit {
     Unix(UnixStream),
 }
 
-/// What a descriptor is, once it has left its [`Conduit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConduitKind {
-    /// A TCP connection.
-    Tcp,
-    /// A UNIX socket connection.
-    Unix,
-}
-
 /// Silence after which the system asks whether the far side is still there.
 ///
 /// The client's own keepalives end at the endpoint, so without this a quiet connection is forgotten
@@ -39,35 +29,24 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 impl Conduit {
     /// Takes in a descriptor that [`Conduit::into_fd`] gave out, here or in another process.
     ///
-    /// Must be called within a tokio runtime. Fails if the descriptor is not a stream socket of
-    /// that kind.
-    pub fn from_fd(kind: ConduitKind, fd: OwnedFd) -> io::Result<Self> {
-        let domain = sockopt::socket_domain(&fd)?;
-        let expected = match kind {
-            ConduitKind::Tcp => {
-                domain == rustix::net::AddressFamily::INET
-                    || domain == rustix::net::AddressFamily::INET6
-            }
-            ConduitKind::Unix => domain == rustix::net::AddressFamily::UNIX,
-        };
-        if !expected || sockopt::socket_type(&fd)? != rustix::net::SocketType::STREAM {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the descriptor is not a stream socket of the noted kind",
-            ));
+    /// Must be called within a tokio runtime. Fails if it is not a stream socket of either kind.
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        if sockopt::socket_type(&fd)? != SocketType::STREAM {
+            return Err(io::ErrorKind::InvalidInput.into());
         }
-        Ok(match kind {
-            ConduitKind::Tcp => {
+        match sockopt::socket_domain(&fd)? {
+            AddressFamily::INET | AddressFamily::INET6 => {
                 let stream = std::net::TcpStream::from(fd);
                 stream.set_nonblocking(true)?;
-                Self::Tcp(TcpStream::from_std(stream)?)
+                Ok(Self::Tcp(TcpStream::from_std(stream)?))
             }
-            ConduitKind::Unix => {
+            AddressFamily::UNIX => {
                 let stream = std::os::unix::net::UnixStream::from(fd);
                 stream.set_nonblocking(true)?;
-                Self::Unix(UnixStream::from_std(stream)?)
+                Ok(Self::Unix(UnixStream::from_std(stream)?))
             }
-        })
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
     /// Gives the descriptor out; nothing is closed and nothing is lost.
@@ -76,15 +55,6 @@ impl Conduit {
             Self::Tcp(stream) => stream.into_std()?.into(),
             Self::Unix(stream) => stream.into_std()?.into(),
         })
-    }
-
-    /// What the descriptor is.
-    #[must_use]
-    pub fn kind(&self) -> ConduitKind {
-        match self {
-            Self::Tcp(_) => ConduitKind::Tcp,
-            Self::Unix(_) => ConduitKind::Unix,
-        }
     }
 
     /// Sends each write at once: a relay must not add waiting of its own.
@@ -114,27 +84,59 @@ impl Conduit {
         }
     }
 
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) async fn writable(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.try_read(buffer),
-            Self::Unix(stream) => stream.try_read(buffer),
+            Self::Tcp(stream) => stream.writable().await,
+            Self::Unix(stream) => stream.writable().await,
         }
     }
 
-    /// Writes some of `bytes`, waiting until at least one byte fits.
-    pub(super) async fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            let written = match self {
-                Self::Tcp(stream) => stream.try_write(bytes),
-                Self::Unix(stream) => stream.try_write(bytes),
+    /// Runs `read` if there may be something to read.
+    ///
+    /// `WouldBlock` from here or from `read` means that the queue was seen to its end, and that
+    /// [`Conduit::readable`] waits for what comes after `read` began.
+    pub(super) fn try_reading<R>(&self, read: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
+        }
+    }
+
+    /// Copies bytes from the queue without taking them out. Returns how many; 0 is the end.
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::net::recv(self, buffer, RecvFlags::PEEK)?.1)
+    }
+
+    /// Tells whether a peek that left room in its buffer has seen the whole queue.
+    ///
+    /// On a UNIX socket it has not if descriptors travel with the bytes.
+    pub(super) fn peeks_all(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// Takes as many bytes out of the queue as `seen` has, which must have been peeked.
+    ///
+    /// What they are is of no interest; on TCP they are not even copied.
+    pub(super) fn discard(&self, mut seen: &mut [u8]) -> io::Result<()> {
+        let flags = match self {
+            Self::Tcp(_) => RecvFlags::TRUNC,
+            Self::Unix(_) => RecvFlags::empty(),
+        };
+        while !seen.is_empty() {
+            let taken = match rustix::net::recv(self, &mut *seen, flags)?.1 {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                taken => taken,
             };
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
-                    Self::Tcp(stream) => stream.writable().await?,
-                    Self::Unix(stream) => stream.writable().await?,
-                },
-                outcome => return outcome,
-            }
+            seen = seen.get_mut(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes as many bytes as there is room for.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
         }
     }
 
@@ -166,19 +168,40 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_descriptor_of_another_kind_is_refused() {
+    async fn only_a_stream_socket_is_taken_in() {
         let (one, _other) = UnixStream::pair().unwrap();
-        let fd = Conduit::Unix(one).into_fd().unwrap();
-        let refused = Conduit::from_fd(ConduitKind::Tcp, fd).unwrap_err();
+        let again = Conduit::from_fd(Conduit::Unix(one).into_fd().unwrap()).unwrap();
+        assert!(matches!(again, Conduit::Unix(_)));
+
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let refused = Conduit::from_fd(datagrams.into()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(Conduit::from_fd(file.into()).is_err());
     }
 
     #[tokio::test]
-    async fn a_descriptor_comes_back_as_what_it_was() {
-        let (one, _other) = UnixStream::pair().unwrap();
-        let conduit = Conduit::Unix(one);
-        let kind = conduit.kind();
-        let again = Conduit::from_fd(kind, conduit.into_fd().unwrap()).unwrap();
-        assert_eq!(again.kind(), ConduitKind::Unix);
+    async fn peeked_bytes_stay_until_they_are_discarded() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tcp, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (near, far) = UnixStream::pair().unwrap();
+        for (from, to) in [
+            (Conduit::Tcp(tcp.unwrap()), Conduit::Tcp(accepted.unwrap().0)),
+            (Conduit::Unix(near), Conduit::Unix(far)),
+        ] {
+            to.writable().await.unwrap();
+            assert_eq!(to.try_write(b"abcdef").unwrap(), 6);
+            let mut buffer = [0; 64];
+            for left in [&b"abcdef"[..], b"cdef", b"ef"] {
+                from.readable().await.unwrap();
+                assert_eq!(from.peek(&mut buffer).unwrap(), left.len());
+                assert_eq!(&buffer[..left.len()], left);
+                from.discard(&mut buffer[..2]).unwrap();
+            }
+            to.end_writing();
+            from.readable().await.unwrap();
+            assert_eq!(from.peek(&mut buffer).unwrap(), 0);
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -135,8 +136,8 @@ impl Endpoint {
 
     /// Brings every connection to rest and takes the endpoint apart.
     ///
-    /// Takes at most [`Settings::drain_grace`]: a connection with a side that does not take the
-    /// bytes already read for it is closed then, as is one whose target is still being dialled.
+    /// Takes no longer than the tasks need to wake: nothing waits for a peer. A connection whose
+    /// target is still being dialled is closed and told.
     pub async fn dismantle(self) -> Result<Parts, EndpointError> {
         self.orders.send(Order::Dismantle).map_err(|_| EndpointError::Gone)?;
         match self.acceptor.await {
@@ -175,7 +176,7 @@ struct Acceptor {
 
 impl Acceptor {
     async fn run(mut self, mut inbox: oneshot::Receiver<Order>) -> io::Result<Option<Parts>> {
-        let mut idle_at = self.shared.settings.idle_limit.map(|limit| self.idle_since() + limit);
+        let mut idle_at = self.idle_due();
         // While set, nothing is accepted: the system has nothing left for a connection.
         let mut paused_until = None;
         let mut exhausted = false;
@@ -217,9 +218,10 @@ impl Acceptor {
 
     /// Checks a new client and starts its relay, or turns it away.
     async fn admit(&mut self, client: Conduit, peer: Peer) {
-        let checked = match &client {
-            Conduit::Tcp(stream) => self.doorman.check_tcp(stream).await,
-            Conduit::Unix(stream) => self.doorman.check_unix(stream),
+        let checked = match (&client, peer) {
+            (Conduit::Tcp(stream), Peer::Tcp(from)) => self.doorman.check_tcp(stream, from).await,
+            (Conduit::Unix(stream), Peer::Unix { .. }) => self.doorman.check_unix(stream),
+            _ => Err(TurnedAway { uid: None, why: Refusal::Unchecked }),
         };
         let room = self.links.len() < self.shared.settings.connections_max;
         match checked {
@@ -240,19 +242,24 @@ impl Acceptor {
         self.shared.emit(ForwardEvent::Refused { peer, uid, why });
     }
 
-    fn idle_since(&self) -> Instant {
-        self.shared.activity.last()
+    /// When the idle limit is reached if no byte flows until then.
+    fn idle_due(&self) -> Option<Instant> {
+        let limit = self.shared.settings.idle_limit?;
+        self.shared.activity.last().checked_add(limit)
     }
 
     /// Sends the idle event if its time has come. Returns when to look again, or never.
     fn report_idle(&self) -> Option<Instant> {
-        let due = self.idle_since() + self.shared.settings.idle_limit?;
+        let due = self.idle_due()?;
         let now = Instant::now();
         if due > now {
             return Some(due);
         }
-        let told = self.shared.emit(ForwardEvent::Idle);
-        (!told).then(|| now + IDLE_RETRY)
+        match self.shared.events.try_send(ForwardEvent::Idle) {
+            Err(TrySendError::Full(_)) => Some(now + IDLE_RETRY),
+            // Told, or nobody is left to tell.
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+        }
     }
 
     /// Stops listening first, so that nobody gets in while the others are thrown out.
@@ -267,21 +274,10 @@ impl Acceptor {
 
     async fn dismantle(self) -> io::Result<Parts> {
         let Self { listener, door, shared, mut links, next_conn, .. } = self;
-        let grace = Instant::now() + shared.settings.drain_grace;
         let mut connections = Vec::with_capacity(links.len());
         shared.pausing.cancel();
-        loop {
-            match timeout_at(grace, links.join_next()).await {
-                Ok(Some(ended)) => connections.extend(log_panic(ended)),
-                Ok(None) => break,
-                Err(_elapsed) => {
-                    shared.closing.cancel();
-                    while let Some(ended) = links.join_next().await {
-                        connections.extend(log_panic(ended));
-                    }
-                    break;
-                }
-            }
+        while let Some(ended) = links.join_next().await {
+            connections.extend(log_panic(ended));
         }
         connections.sort_unstable_by_key(|passed| passed.note.conn);
         Ok(Parts {

@@ -17,7 +17,7 @@
 //! 1. **Only the owner passes.** Every connection is checked before one byte of it is read and
 //!    before the target is dialled; what cannot be checked is refused ([`peer`] says how and why).
 //! 2. **Only descriptors.** A connection is two sockets and nothing that lives in memory alone, so
-//!    that it can be handed to another process. At rest, no byte is held here.
+//!    that it can be handed to another process at any moment ([`Endpoint::dismantle`]).
 //! 3. **The relay waits for nobody.** Events go into a bounded channel without waiting; those that
 //!    do not fit are counted. The one event that must arrive, [`ForwardEvent::Idle`], is repeated
 //!    until it fits.
@@ -26,9 +26,8 @@
 //! Deliberately not here: how the target is reached (that is [`Dial`]), the lease, the audit, the
 //! state of a session, and TLS or any other reading of the bytes.
 //!
-//! A connection at rest costs two descriptors and its task; the 64 KiB buffers belong to a pool and
-//! are held only while bytes flow. In the worst case, all of [`Settings::connections_max`]
-//! connections stuck in both directions, that is 512 MiB.
+//! A connection costs two descriptors and its task. Buffers belong to the stretch of work that
+//! moves bytes, never to a connection that waits.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -45,7 +44,7 @@ mod parts;
 pub mod peer;
 mod relay;
 
-pub use conduit::{Conduit, ConduitKind};
+pub use conduit::Conduit;
 pub use counters::{Counters, Totals};
 pub use endpoint::{Endpoint, EndpointError};
 pub use listener::{BindError, Bound, EndpointAddress, Listen};
@@ -102,21 +101,13 @@ pub struct Settings {
     pub connections_max: usize,
     /// How long the target may take to answer a dial.
     pub dial_limit: Duration,
-    /// How long a hand-over waits for a peer to take the bytes that were already read for it.
-    pub drain_grace: Duration,
 }
 
 impl Settings {
-    /// The usual settings: 4,096 connections, 10 s for a dial, 500 ms for a drain, no idle limit.
+    /// The usual settings: 4,096 connections, 10 s for a dial, no idle limit.
     #[must_use]
     pub fn new(owner: u32) -> Self {
-        Self {
-            owner,
-            idle_limit: None,
-            connections_max: 4096,
-            dial_limit: Duration::from_secs(10),
-            drain_grace: Duration::from_millis(500),
-        }
+        Self { owner, idle_limit: None, connections_max: 4096, dial_limit: Duration::from_secs(10) }
     }
 }
 
@@ -211,6 +202,4 @@ pub enum CloseReason {
     TargetBroke(std::io::ErrorKind),
     /// The endpoint was closed: the session is over.
     Cut,
-    /// A hand-over could not take it along: a side did not take bytes already read for it.
-    Undrained,
 }

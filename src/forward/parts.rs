@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::forward::relay::Link;
-use crate::forward::{BindError, Bound, Conduit, ConduitKind, EndpointAddress, Peer, Totals};
+use crate::forward::{BindError, Bound, Conduit, EndpointAddress, Peer, Totals};
 
 /// An endpoint at rest: nothing runs, nothing is lost, clients wait.
 #[derive(Debug)]
@@ -50,10 +50,6 @@ pub struct PassedNote {
     pub peer: Peer,
     /// Whose process that is.
     pub uid: u32,
-    /// What the client's descriptor is.
-    pub client_kind: ConduitKind,
-    /// What the target's descriptor is.
-    pub target_kind: ConduitKind,
     /// From client to target.
     pub up: Direction,
     /// From target to client.
@@ -66,7 +62,7 @@ pub struct PassedNote {
 pub struct Direction {
     /// Bytes handed on.
     pub bytes: u64,
-    /// No more bytes come, and the other side was told so.
+    /// It is over: no more bytes come, or the far side takes none.
     pub ended: bool,
 }
 
@@ -145,16 +141,9 @@ impl TryFrom<Link> for Passed {
     type Error = io::Error;
 
     fn try_from(link: Link) -> io::Result<Self> {
-        let note = PassedNote {
-            conn: link.conn,
-            peer: link.peer,
-            uid: link.uid,
-            client_kind: link.client.kind(),
-            target_kind: link.target.kind(),
-            up: link.up,
-            down: link.down,
-        };
-        Ok(Self { client: link.client.into_fd()?, target: link.target.into_fd()?, note })
+        let Link { conn, peer, uid, client, target, up, down } = link;
+        let note = PassedNote { conn, peer, uid, up, down };
+        Ok(Self { client: client.into_fd()?, target: target.into_fd()?, note })
     }
 }
 
@@ -162,9 +151,9 @@ impl TryFrom<Passed> for Link {
     type Error = io::Error;
 
     fn try_from(passed: Passed) -> io::Result<Self> {
-        let PassedNote { conn, peer, uid, client_kind, target_kind, up, down } = passed.note;
-        let client = Conduit::from_fd(client_kind, passed.client)?;
-        let target = Conduit::from_fd(target_kind, passed.target)?;
+        let PassedNote { conn, peer, uid, up, down } = passed.note;
+        let client = Conduit::from_fd(passed.client)?;
+        let target = Conduit::from_fd(passed.target)?;
         Ok(Self { conn, peer, uid, client, target, up, down })
     }
 }
@@ -180,8 +169,6 @@ mod tests {
             conn: 7,
             peer: Peer::Unix { pid: Some(1) },
             uid: 1000,
-            client_kind: ConduitKind::Unix,
-            target_kind: ConduitKind::Unix,
             up: Direction { bytes: 3, ended: true },
             down: Direction { bytes: 4, ended: false },
         };

@@ -125,10 +125,15 @@ impl Doorman {
         Self { owner, kernel: SockDiag::open().ok() }
     }
 
-    /// Checks an accepted TCP connection. Returns the uid of a peer that passes.
-    pub(super) async fn check_tcp(&mut self, stream: &TcpStream) -> Result<u32, TurnedAway> {
-        let (Ok(ours), Ok(theirs)) = (stream.local_addr(), stream.peer_addr()) else {
-            return Err(TurnedAway { uid: None, why: Refusal::Gone });
+    /// Checks a TCP connection that was accepted from `theirs`. Returns the uid of a peer that
+    /// passes.
+    pub(super) async fn check_tcp(
+        &mut self,
+        stream: &TcpStream,
+        theirs: SocketAddr,
+    ) -> Result<u32, TurnedAway> {
+        let Ok(ours) = stream.local_addr() else {
+            return Err(TurnedAway { uid: None, why: Refusal::Unchecked });
         };
         let Ok(found) = self.find(Tuple { local: theirs, remote: ours }).await else {
             return Err(TurnedAway { uid: None, why: Refusal::Unchecked });
@@ -141,7 +146,7 @@ impl Doorman {
         }
     }
 
-    /// Checks an accepted UNIX connection. Returns uid and process of a peer that passes.
+    /// Checks an accepted UNIX connection. Returns the uid of a peer that passes.
     pub(super) fn check_unix(&self, stream: &UnixStream) -> Result<u32, TurnedAway> {
         match stream.peer_cred() {
             Ok(peer) => admit(peer.uid(), self.owner),
@@ -234,13 +239,13 @@ mod tests {
     #[tokio::test]
     async fn the_check_works_without_netlink() {
         let me = rustix::process::geteuid().as_raw();
-        let (client, accepted, _) = connect();
+        let (client, accepted, ends) = connect();
         accepted.set_nonblocking(true).unwrap();
         let accepted = TcpStream::from_std(accepted).unwrap();
         let mut doorman = Doorman { owner: me, kernel: None };
-        assert_eq!(doorman.check_tcp(&accepted).await, Ok(me));
+        assert_eq!(doorman.check_tcp(&accepted, ends.local).await, Ok(me));
         drop(client);
-        assert_eq!(doorman.check_tcp(&accepted).await, away(None, Refusal::Gone));
+        assert_eq!(doorman.check_tcp(&accepted, ends.local).await, away(None, Refusal::Gone));
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! One connection: bytes from client to target and back, until both are done.
 //!
 //! Each direction waits until there is something to read, takes a buffer, and moves bytes until
-//! there is nothing left to read; then the buffer goes back. So a quiet connection holds no buffer,
-//! and a direction is **at rest** when it waits to read: nothing of it is in memory. A hand-over
-//! stops each direction there, which is why it loses nothing and repeats nothing.
+//! there is nothing left to read or no room to write; then the buffer goes back, and it waits again.
+//!
+//! **A byte leaves the queue of one socket only after the other socket has taken it.** The relay
+//! looks at the bytes (`MSG_PEEK`), writes them, and takes out of the queue as many as were written
+//! (`MSG_TRUNC`, which on TCP copies nothing). So between two waits no byte is in memory alone: a
+//! hand-over may stop a direction at any of them, even one whose far side takes nothing, and a
+//! connection that waits holds no buffer. Measured on loopback, this costs no throughput.
 //!
 //! - The end of one direction is passed on (`shutdown`), and the other direction goes on.
 //! - A side that cannot be **read** is broken: both sides are reset, so that neither takes the
@@ -11,17 +15,17 @@
 //! - A side that takes no more **writes** ends that direction only: what it sent before it broke is
 //!   still brought to the other side.
 //!
-//! Copying through memory, not `splice`: measured on loopback, a pipe of any size moved no more
-//! bytes than a 64 KiB buffer, costs two more descriptors a direction, and can hold bytes where a
-//! hand-over cannot see them.
+//! Not `splice`: measured on loopback, a pipe of any size moved no more bytes than a buffer, costs
+//! two more descriptors a direction, and holds bytes where a hand-over cannot see them.
 
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::forward::buffer::BufferPool;
@@ -45,13 +49,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Sends an event without waiting. Returns whether it was taken; one that was not is counted.
-    pub(super) fn emit(&self, event: ForwardEvent) -> bool {
-        let taken = self.events.try_send(event).is_ok();
-        if !taken {
+    /// Sends an event without waiting. One that does not fit is counted.
+    pub(super) fn emit(&self, event: ForwardEvent) {
+        if self.events.try_send(event).is_err() {
             self.counters.events_dropped.fetch_add(1, Relaxed);
         }
-        taken
     }
 }
 
@@ -59,7 +61,7 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Activity {
     epoch: Instant,
-    /// Milliseconds after the epoch.
+    /// Nanoseconds after the epoch, which lasts for centuries.
     last: AtomicU64,
 }
 
@@ -70,13 +72,13 @@ impl Activity {
     }
 
     fn touch(&self) {
-        let since = self.epoch.elapsed().as_millis();
+        let since = self.epoch.elapsed().as_nanos();
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// The moment of the last byte, or of the start.
     pub(super) fn last(&self) -> Instant {
-        self.epoch + Duration::from_millis(self.last.load(Relaxed))
+        self.epoch + Duration::from_nanos(self.last.load(Relaxed))
     }
 }
 
@@ -125,7 +127,7 @@ async fn dial(shared: &Shared) -> Result<Conduit, DialError> {
         biased;
         () = shared.closing.cancelled() => Err(DialError::Interrupted),
         () = shared.pausing.cancelled() => Err(DialError::Interrupted),
-        dialled = tokio::time::timeout(limit, shared.dial.dial()) => {
+        dialled = timeout(limit, shared.dial.dial()) => {
             dialled.unwrap_or(Err(DialError::TimedOut { limit }))
         }
     }
@@ -197,10 +199,7 @@ async fn relay(link: &mut Link, shared: &Shared) -> Stop {
     };
     let outcome = tokio::select! {
         biased;
-        () = shared.closing.cancelled() => {
-            let undrained = shared.pausing.is_cancelled();
-            return Stop::Torn(if undrained { CloseReason::Undrained } else { CloseReason::Cut });
-        }
+        () = shared.closing.cancelled() => return Stop::Torn(CloseReason::Cut),
         outcome = both => outcome,
     };
     match outcome {
@@ -224,14 +223,14 @@ struct Pump<'a> {
 
 /// How one direction stopped.
 enum Pumped {
-    /// It waits to read and shall not go on.
+    /// It waits, and shall not go on.
     Resting,
     /// No more bytes come, or none can be written.
     Ended(CloseReason),
 }
 
 impl Pump<'_> {
-    /// Moves bytes until the end, or until it rests because the endpoint pauses.
+    /// Moves bytes until the end, or until it waits while the endpoint pauses.
     ///
     /// `read_broke` and `write_broke` name the side that failed.
     async fn run(
@@ -249,61 +248,95 @@ impl Pump<'_> {
                 () = pausing.as_mut() => return Ok(Pumped::Resting),
                 ready = self.from.readable() => ready.map_err(|e| read_broke(e.kind()))?,
             }
-            match self.move_ready_bytes().await {
-                Ok(Moved::All) => {}
-                Ok(Moved::Paused) => return Ok(Pumped::Resting),
-                Ok(Moved::End) => {
+            match self.move_ready_bytes() {
+                Moved::Some => {}
+                Moved::Stuck => tokio::select! {
+                    biased;
+                    () = pausing.as_mut() => return Ok(Pumped::Resting),
+                    ready = self.to.writable() => ready.map_err(|e| write_broke(e.kind()))?,
+                },
+                Moved::End => {
                     self.to.end_writing();
                     self.state.ended = true;
                     return Ok(Pumped::Ended(CloseReason::Finished));
                 }
-                Err(Broke::Reading(error)) => return Err(read_broke(error.kind())),
-                Err(Broke::Writing(error)) => {
+                Moved::ReadBroke(kind) => return Err(read_broke(kind)),
+                Moved::WriteBroke(kind) => {
                     self.state.ended = true;
-                    return Ok(Pumped::Ended(write_broke(error.kind())));
+                    return Ok(Pumped::Ended(write_broke(kind)));
                 }
-            }
-        }
-    }
-
-    async fn move_ready_bytes(&mut self) -> Result<Moved, Broke> {
-        let mut buffer = self.shared.pool.take();
-        loop {
-            let length = match self.from.try_read(&mut buffer) {
-                Ok(0) => return Ok(Moved::End),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Moved::All),
-                Err(error) => return Err(Broke::Reading(error)),
-            };
-            self.shared.activity.touch();
-            let mut rest = buffer.get(..length).unwrap_or_default();
-            while !rest.is_empty() {
-                let written = self.to.write_some(rest).await.map_err(Broke::Writing)?;
-                rest = rest.get(written..).unwrap_or_default();
-                self.state.bytes += written as u64;
-                self.total.fetch_add(written as u64, Relaxed);
-            }
-            if self.shared.pausing.is_cancelled() {
-                return Ok(Moved::Paused);
             }
             // One busy connection must not keep a thread from the others.
             tokio::task::coop::consume_budget().await;
         }
     }
+
+    /// Moves what is there, for a few buffers at most, without waiting.
+    fn move_ready_bytes(&mut self) -> Moved {
+        let mut buffer = self.shared.pool.take();
+        for _ in 0..BUFFERS_IN_A_ROW {
+            let from = self.from;
+            let moved = from.try_reading(|| self.move_a_buffer(&mut buffer));
+            match moved {
+                Ok(Moved::Some) => {}
+                Ok(moved) => return moved,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Moved::Some,
+                Err(error) => return Moved::ReadBroke(error.kind()),
+            }
+        }
+        Moved::Some
+    }
+
+    /// Moves at most one buffer. `WouldBlock` means that nothing is left to read.
+    fn move_a_buffer(&mut self, buffer: &mut [u8]) -> io::Result<Moved> {
+        let seen = self.from.peek(buffer)?;
+        if seen == 0 {
+            return Ok(Moved::End);
+        }
+        let (written, stopped) = self.write(buffer.get(..seen).unwrap_or_default());
+        if written > 0 {
+            self.shared.activity.touch();
+        }
+        self.state.bytes += written as u64;
+        self.total.fetch_add(written as u64, Relaxed);
+        self.from.discard(buffer.get_mut(..written).unwrap_or_default())?;
+        match stopped {
+            Some(io::ErrorKind::WouldBlock) => Ok(Moved::Stuck),
+            Some(kind) => Ok(Moved::WriteBroke(kind)),
+            // Saves the peek that would find nothing.
+            None if seen < buffer.len() && self.from.peeks_all() => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            None => Ok(Moved::Some),
+        }
+    }
+
+    /// Writes what there is room for. Returns how much that was, and what stopped it before the end.
+    fn write(&self, bytes: &[u8]) -> (usize, Option<io::ErrorKind>) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.to.try_write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) => return (bytes.len() - rest.len(), Some(error.kind())),
+            }
+        }
+        (bytes.len(), None)
+    }
 }
 
-/// How far the bytes that were ready have come. No buffer is held any more.
+/// Buffers moved before the other tasks of the thread have their turn.
+const BUFFERS_IN_A_ROW: usize = 4;
+
+/// How far the bytes that were there have come.
 enum Moved {
-    /// All were moved.
-    All,
-    /// Some were moved, and the endpoint pauses.
-    Paused,
-    /// All were moved, and no more come.
+    /// Some or all were moved.
+    Some,
+    /// There is no room to write.
+    Stuck,
+    /// No more bytes come.
     End,
-}
-
-/// The side that failed.
-enum Broke {
-    Reading(io::Error),
-    Writing(io::Error),
+    /// The side to read from failed.
+    ReadBroke(io::ErrorKind),
+    /// The side to write to failed.
+    WriteBroke(io::ErrorKind),
 }

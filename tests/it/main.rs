@@ -10,6 +10,7 @@ mod config_places;
 mod engine_hand_over;
 mod engine_life;
 mod engine_trouble;
+mod forward;
 mod layering;
 mod support;
 mod tidy;

@@ -1,0 +1,7 @@
+//! The local endpoint through its public face, on real sockets.
+
+mod handover;
+mod kit;
+mod limits;
+mod peer;
+mod relay;
