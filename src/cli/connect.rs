@@ -78,11 +78,12 @@ pub(super) async fn run(args: ConnectArgs, context: &mut Context<'_>) -> Result<
             None => Err(opening::not_active(&opened.view)),
         };
     }
+    opening::tell_active(&opened, context);
     let ran = match start(&args.command, &opened.view) {
         Ok(child) => accompany(child, &mut opened, context).await?,
         Err((code, report)) => Ran::NotRun(code, report),
     };
-    let early = opening_end(&opened.view);
+    let early = ended_early(&opened.view);
     if opened.view.state == SessionState::Active {
         opened.end("the command has ended", context).await;
     }
@@ -169,7 +170,7 @@ fn exit_code(status: std::io::Result<ExitStatus>) -> u8 {
 }
 
 /// Why a session that is not Active any more came to its end.
-fn opening_end(view: &SessionView) -> Option<String> {
+fn ended_early(view: &SessionView) -> Option<String> {
     let reason = view.end_reason.clone().unwrap_or_else(|| view.state.to_string());
     (view.state != SessionState::Active).then(|| match &view.end_detail {
         Some(detail) => format!("{reason}: {detail}"),

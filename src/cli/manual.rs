@@ -59,19 +59,16 @@ fn page() -> std::io::Result<Vec<u8>> {
     man.render_options_section(&mut page)?;
     verbs(&command, &mut page)?;
     man.render_extra_section(&mut page)?;
-    page.extend_from_slice(TAIL.as_bytes());
-    Ok(page)
+    let mut page = String::from_utf8_lossy(&page).replace(" EXTRA\n", " NOTES\n");
+    page.push_str(TAIL);
+    Ok(page.into_bytes())
 }
 
 /// Appends a section for each verb, and for each verb of a noun.
 fn verbs(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        if verb.has_subcommands() {
-            section(verb, page)?;
-            verbs(verb, page)?;
-        } else {
-            section(verb, page)?;
-        }
+        section(verb, page)?;
+        verbs(verb, page)?;
     }
     Ok(())
 }
@@ -81,8 +78,8 @@ fn section(verb: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     page.extend_from_slice(format!(".SH \"{}\"\n", name.to_uppercase()).as_bytes());
     // What holds for every verb is told once, at the top.
     let own = verb.clone().mut_args(|arg| {
-        let shared = arg.is_global_set() || arg.get_id() == "help";
-        arg.hide(shared)
+        let left_out = arg.is_hide_set() || arg.is_global_set() || arg.get_id() == "help";
+        arg.hide(left_out)
     });
     let man = Man::new(own.clone());
     let mut body = Vec::new();
@@ -109,7 +106,9 @@ and `breakglass config example` prints one with each key explained.
 .I engine.sock
 The socket of the engine, in the operator's runtime directory, for the operator alone.
 .SH ENVIRONMENT
-The environment sets nothing but the look: NO_COLOR, TERM, and the locale (LC_ALL, LC_CTYPE, LANG).
+HOME and the XDG directories say where files are; NO_COLOR, TERM and the locale (LC_ALL, LC_CTYPE,
+LANG) set the look. Nothing else is read. A command that `breakglass connect` runs finds
+BREAKGLASS_HOST, BREAKGLASS_PORT (or BREAKGLASS_SOCKET) and BREAKGLASS_TARGET in its environment.
 .SH \"SEE ALSO\"
 .BR ssh (1),
 .BR psql (1)

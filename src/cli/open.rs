@@ -157,16 +157,9 @@ fn plan_lines(plan: &PlanView, terminal: Terminal) -> String {
 }
 
 fn announce(opened: &Opened<'_>, context: &mut Context<'_>) -> Result<(), Report> {
+    opening::tell_active(opened, context);
     let view = &opened.view;
     let times = opened.follow.times(context.wall());
-    let until = view.lease_ends_at.map(|at| format!(", until {}", times.people(at)));
-    context.out.talk(&format!(
-        "{}session {} is Active for {}{}",
-        words::drill(view),
-        view.id.short(),
-        view.lease,
-        until.unwrap_or_default(),
-    ));
     if opened.stream {
         return Ok(());
     }

@@ -194,6 +194,20 @@ pub(super) fn is_over(view: &SessionView) -> bool {
     matches!(view.state, SessionState::Ended | SessionState::CleanupOwed)
 }
 
+/// Says that a session is Active, and until when.
+pub(super) fn tell_active(opened: &Opened<'_>, context: &mut Context<'_>) {
+    let view = &opened.view;
+    let times = opened.follow.times(context.wall());
+    let until = view.lease_ends_at.map(|at| format!(", until {}", times.people(at)));
+    context.out.talk(&format!(
+        "{}session {} is Active for {}{}",
+        words::drill(view),
+        view.id.short(),
+        view.lease,
+        until.unwrap_or_default(),
+    ));
+}
+
 /// Says that a verb leaves before everything is gone.
 pub(super) fn leaving(view: &SessionView) -> String {
     let id = view.id.short();

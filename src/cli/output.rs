@@ -189,10 +189,18 @@ impl Output {
 
     /// Prints an error and returns the exit code that goes with it.
     pub fn report(&mut self, report: &Report) -> u8 {
+        // A report may have come over a socket, where nothing has cleaned it yet.
+        let clean = |text: &String| self.terminal.text(text);
+        let report = Report {
+            kind: report.kind,
+            message: clean(&report.message),
+            causes: report.causes.iter().map(clean).collect(),
+            hint: report.hint.as_ref().map(clean),
+        };
         let lines = match self.format {
             Format::Text => report.to_string(),
             Format::Json => {
-                self.json("error", report).unwrap_or_else(|unprintable| unprintable.to_string())
+                self.json("error", &report).unwrap_or_else(|unprintable| unprintable.to_string())
             }
         };
         self.tell(&lines);

@@ -104,7 +104,7 @@ impl Told {
         let engine = &snapshot.engine;
         let live = snapshot.sessions.iter().filter(|view| view.state.is_live()).count();
         context.out.data(&format!(
-            "{}breakglass {} on {}, operator {}, {} targets, {live} live sessions",
+            "{}breakglass {} on {}, operator {}, targets {}, live sessions {live}",
             if engine.drill { "DRILL " } else { "" },
             terminal.text(&engine.version),
             terminal.text(&engine.host),

@@ -25,11 +25,10 @@ impl Progress {
     /// Returns what is new in `view`, a line each.
     pub(super) fn lines(&mut self, view: &SessionView, terminal: Terminal) -> Vec<String> {
         let mut lines = Vec::new();
-        let requested = |state| matches!(state, SessionState::Pending | SessionState::Activating);
-        let news = self.state != Some(view.state)
-            && !(self.state.is_some_and(requested) && requested(view.state));
-        if news {
-            lines.extend(state_line(view, terminal));
+        match self.state {
+            None => lines.push(first_line(view, terminal)),
+            Some(state) if state != view.state => lines.extend(next_line(view, terminal)),
+            Some(_) => {}
         }
         let steps = self.step_lines(view, terminal);
         lines.extend(steps.into_iter().map(|line| format!("{}  {line}", words::drill(view))));
@@ -61,19 +60,25 @@ pub(super) fn step_line(step: &StepView, terminal: Terminal) -> String {
     format!("{progress:<9} {}{detail}", terminal.text(&step.label))
 }
 
-fn state_line(view: &SessionView, terminal: Terminal) -> Option<String> {
-    let drill = words::drill(view);
-    let id = view.id.short();
-    let line = match view.state {
-        SessionState::Pending | SessionState::Activating => format!(
-            "{drill}session {id}: {} by {}",
+fn first_line(view: &SessionView, terminal: Terminal) -> String {
+    next_line(view, terminal).unwrap_or_else(|| {
+        format!(
+            "{}session {}: {} by {}",
+            words::drill(view),
+            view.id.short(),
             terminal.text(&words::target(&view.target)),
             terminal.text(&words::path(view)),
-        ),
-        SessionState::Ending => format!("{drill}session {id} is ending: {}", why(view, terminal)),
-        SessionState::Active | SessionState::Ended | SessionState::CleanupOwed => return None,
-    };
-    Some(line)
+        )
+    })
+}
+
+/// What is told of a state besides its steps. That a session is Active or over is the verb's to
+/// say.
+fn next_line(view: &SessionView, terminal: Terminal) -> Option<String> {
+    (view.state == SessionState::Ending).then(|| {
+        let (drill, id) = (words::drill(view), view.id.short());
+        format!("{drill}session {id} is ending: {}", why(view, terminal))
+    })
 }
 
 /// Why a session ends, in words.

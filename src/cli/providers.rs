@@ -124,7 +124,7 @@ fn list(
         return context.out.document("providers", &docs);
     }
     let headings = ["ID", "KIND", "ENABLED", "HEALTH", "CHECKED", "LATENCY", "SESSIONS", "ABOUT"];
-    let mut table = Table::new(context.out.terminal(), &headings);
+    let mut table = Table::new(context.out.terminal(), &headings, &["HEALTH", "ABOUT"]);
     for view in providers {
         let (health, tone) = health(view);
         let checked = view.checked_at.map(|at| format!("{} ago", times.ago(at)));

@@ -7,7 +7,7 @@ use super::output::{Terminal, Tone};
 use super::progress::{self, step_line};
 use super::table::Table;
 use super::words::{self, Times};
-use super::{Context, ask, find};
+use super::{Context, ask, find, opening};
 use crate::error::Report;
 use crate::protocol::{Command, SessionQuery, SessionState, SessionView};
 
@@ -93,7 +93,7 @@ pub(super) async fn show(args: &ShowArgs, context: &mut Context<'_>) -> Result<u
 
 fn rows(sessions: &[SessionView], times: &Times, terminal: Terminal) -> String {
     let headings = ["ID", "STATE", "TARGET", "PATH", "ENDPOINT", "LEFT", "REASON"];
-    let mut table = Table::new(terminal, &headings);
+    let mut table = Table::new(terminal, &headings, &["TARGET", "PATH", "LEFT", "REASON"]);
     for view in sessions {
         let endpoint = view.endpoint.as_ref().map(ToString::to_string);
         table.row([
@@ -155,14 +155,29 @@ fn page(view: &SessionView, times: &Times, terminal: Terminal) -> String {
     for step in &view.steps {
         lines.push_str(&format!("  {}\n", step_line(step, terminal)));
     }
-    if !view.receipt.is_empty() || view.state == SessionState::Ended {
-        lines.push('\n');
-        lines.push_str(&words::receipt(view, times, terminal));
-    }
+    lines.push_str(&made(view, times, terminal));
     let card = words::exit_card(view, terminal);
     if !card.is_empty() {
         lines.push('\n');
         lines.push_str(&card);
+    }
+    lines
+}
+
+/// What was made for a session: the receipt once it is over, and before that what exists.
+fn made(view: &SessionView, times: &Times, terminal: Terminal) -> String {
+    if opening::is_over(view) {
+        return format!("\n{}", words::receipt(view, times, terminal));
+    }
+    let mut lines = String::new();
+    for line in &view.receipt {
+        let heading = if lines.is_empty() { "\nmade for it\n" } else { "" };
+        let artifact = terminal.text(&line.artifact);
+        let (word, at) = match line.gone_at {
+            Some(at) => ("gone", at),
+            None => ("since", line.made_at),
+        };
+        lines.push_str(&format!("{heading}  {word:<5} {}  {artifact}\n", times.people(at)));
     }
     lines
 }

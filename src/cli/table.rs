@@ -8,6 +8,7 @@ use super::output::{Terminal, Tone};
 pub struct Table {
     terminal: Terminal,
     headings: Vec<&'static str>,
+    flexible: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -17,10 +18,12 @@ struct Cell {
 }
 
 impl Table {
-    /// Starts a table.
+    /// Starts a table. The columns with a `flexible` heading give way where room is short; others
+    /// hold what is copied by hand, and are never cut.
     #[must_use]
-    pub fn new(terminal: Terminal, headings: &[&'static str]) -> Self {
-        Self { terminal, headings: headings.to_vec(), rows: vec![] }
+    pub fn new(terminal: Terminal, headings: &[&'static str], flexible: &[&'static str]) -> Self {
+        let (headings, flexible) = (headings.to_vec(), flexible.to_vec());
+        Self { terminal, headings, flexible, rows: vec![] }
     }
 
     /// Adds a row. The texts may be foreign; they are cleaned here.
@@ -30,8 +33,8 @@ impl Table {
         self.rows.push(cells.into_iter().map(cell).collect());
     }
 
-    /// Returns the table, a line a row. Where it is wider than the terminal, the widest columns
-    /// give way.
+    /// Returns the table, a line a row. Where it is wider than the terminal, the widest of the
+    /// flexible columns give way.
     #[must_use]
     pub fn render(&self) -> String {
         let widths = self.widths();
@@ -73,10 +76,11 @@ impl Table {
         let gaps = widths.len().saturating_sub(1) * GAP;
         let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
         while excess > 0 {
-            let Some(widest) = widths.iter_mut().max().filter(|width| **width > COLUMN_MIN) else {
-                break;
-            };
-            *widest -= 1;
+            let may_give = |(heading, _): &(&&str, &mut usize)| self.flexible.contains(*heading);
+            let flexible = self.headings.iter().zip(widths.iter_mut()).filter(may_give);
+            let widest = flexible.map(|(_, width)| width).max();
+            let Some(width) = widest.filter(|width| **width > COLUMN_MIN) else { break };
+            *width -= 1;
             excess -= 1;
         }
         widths
@@ -112,7 +116,7 @@ mod tests {
 
     fn table(width: Option<usize>, unicode: bool) -> Table {
         let terminal = Terminal { width, unicode, ..Terminal::default() };
-        let mut table = Table::new(terminal, &["ID", "STATE", "REASON"]);
+        let mut table = Table::new(terminal, &["ID", "STATE", "REASON"], &["STATE", "REASON"]);
         table.row([("55667788", Tone::Plain), ("Active", Tone::Good), ("short", Tone::Plain)]);
         table.row([
             ("5566", Tone::Plain),
@@ -134,10 +138,10 @@ mod tests {
     #[test]
     fn the_widest_column_gives_way_and_wide_characters_are_cut_right() {
         let cut = table(Some(37), true).render();
-        insta::assert_snapshot!(cut, @r"
+        insta::assert_snapshot!(cut, @"
         ID        STATE        REASON
         55667788  Active       short
-        5566      CleanupOwed  a reason 東…
+        5566      CleanupOwed  a reason 東京…
         ");
         assert!(cut.lines().all(|line| line.width() <= 37), "{cut}");
         assert!(table(Some(37), false).render().is_ascii());

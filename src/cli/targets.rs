@@ -88,7 +88,7 @@ fn matches(view: &TargetView, filter: &str) -> bool {
 fn rows(targets: &[TargetView], paths: bool, terminal: Terminal) -> String {
     let headings = ["ID", "KIND", "ADDRESS", "SITE", "PATH", "WHY"];
     let shown = if paths { headings.as_slice() } else { headings.get(..4).unwrap_or_default() };
-    let mut table = Table::new(terminal, shown);
+    let mut table = Table::new(terminal, shown, &["PATH", "WHY"]);
     for view in targets {
         let target = &view.target;
         let address = target.address.to_string();
@@ -125,7 +125,11 @@ fn path(view: Option<&PathView>) -> (String, Tone, String) {
 }
 
 fn site_rows(sites: &[Site], terminal: Terminal) -> String {
-    let mut table = Table::new(terminal, &["ID", "NAME", "PROVIDERS", "PRIVATE RANGES"]);
+    let mut table = Table::new(
+        terminal,
+        &["ID", "NAME", "PROVIDERS", "PRIVATE RANGES"],
+        &["NAME", "PROVIDERS", "PRIVATE RANGES"],
+    );
     for site in sites {
         let providers: Vec<_> = site.providers.iter().map(ToString::to_string).collect();
         let ranges: Vec<_> = site.private_ranges.iter().map(ToString::to_string).collect();
