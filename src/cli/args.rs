@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::audit::AuditVerb;
 use super::config::ConfigVerb;
 use super::connect::ConnectArgs;
+use super::doctor::DoctorArgs;
 use super::end::{EndArgs, ExtendArgs, RetryArgs};
 use super::engine::EngineVerb;
 use super::manual::{CompletionsArgs, ManArgs};
@@ -91,6 +92,7 @@ pub enum Verb {
     Audit(AuditVerb),
     #[command(subcommand)]
     Config(ConfigVerb),
+    Doctor(DoctorArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
     #[command(skip)]
@@ -169,12 +171,13 @@ where
     I: IntoIterator<Item = OsString>,
 {
     let mut command = command_for(out.terminal());
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     let parsed = command
-        .try_get_matches_from_mut(arguments)
+        .try_get_matches_from_mut(&arguments)
         .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match parsed {
         Ok(cli) => invocation(cli).map_err(|report| out.report(&report)),
-        Err(error) => Err(answer(&error, out)),
+        Err(error) => Err(answer(&error, &help_for(&command, &arguments), out)),
     }
 }
 
@@ -218,37 +221,44 @@ fn invocation(cli: Cli) -> Result<Invocation, Report> {
     Ok(Invocation { global: cli.global, task })
 }
 
-fn answer(error: &clap::Error, out: &mut Output) -> u8 {
+fn answer(error: &clap::Error, help: &str, out: &mut Output) -> u8 {
     let text = error.render();
     if !error.use_stderr() {
-        let help = if out.terminal().colour { text.ansi().to_string() } else { text.to_string() };
-        return match out.bytes(help.as_bytes()) {
+        let page = if out.terminal().colour { text.ansi().to_string() } else { text.to_string() };
+        return match out.bytes(page.as_bytes()) {
             Ok(()) => 0,
             Err(report) => out.report(&report),
         };
     }
     if out.is_json() || error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return out.report(&mistake(&text.to_string()));
+        return out.report(&mistake(&text.to_string(), help));
     }
     out.talk(&text.to_string());
     Kind::Usage.exit_code()
 }
 
-/// Puts clap's words into a report: its first line is the message, its tips are causes.
-fn mistake(text: &str) -> Report {
-    let mut paragraphs = text.split("\n\n");
-    let first = paragraphs.next().unwrap_or_default();
-    let message: Vec<_> = first.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let message = message.join(" ");
-    let mut report = Report::new(Kind::Usage, message.trim_start_matches("error: "));
-    for line in paragraphs.flat_map(str::lines).map(str::trim) {
-        if let Some(tip) = line.strip_prefix("tip: ") {
-            report = report.because(tip);
-        } else if let Some(usage) = line.strip_prefix("Usage: ") {
-            report = report.because(format!("usage: {usage}"));
+/// Returns the command line that explains the verb that was meant.
+fn help_for(command: &clap::Command, arguments: &[OsString]) -> String {
+    let mut words = vec!["breakglass"];
+    let mut at = command;
+    for argument in arguments.iter().skip(1) {
+        if let Some(verb) = at.find_subcommand(argument) {
+            words.push(verb.get_name());
+            at = verb;
         }
     }
-    report.hint("breakglass --help")
+    words.push("--help");
+    words.join(" ")
+}
+
+/// Puts clap's words into a report: its first paragraph and its tips are the message.
+fn mistake(text: &str, help: &str) -> Report {
+    let mut paragraphs = text.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
+    let mut message: Vec<_> = vec![first.split_whitespace().collect::<Vec<_>>().join(" ")];
+    let lines = paragraphs.flat_map(str::lines).map(str::trim);
+    message.extend(lines.filter_map(|line| line.strip_prefix("tip: ")).map(str::to_owned));
+    Report::new(Kind::Usage, message.join("; ")).hint(help)
 }
 
 /// Reads a kind of target.

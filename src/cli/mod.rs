@@ -28,6 +28,7 @@ mod audit;
 mod config;
 mod connect;
 mod docs;
+mod doctor;
 mod end;
 mod engine;
 mod find;
@@ -49,7 +50,7 @@ use async_trait::async_trait;
 
 pub use args::{Global, Invocation, Task, Verb};
 pub use config::{Checked, ConfigDocs};
-pub use signals::Signals;
+pub use signals::{ProcessSignals, Signals};
 
 use crate::domain::time::Timestamp;
 use crate::error::Report;
@@ -130,6 +131,7 @@ pub async fn run(verb: Verb, context: &mut Context<'_>) -> Result<u8, Report> {
         Verb::Providers(args) => providers::run(args, context).await,
         Verb::Audit(verb) => audit::run(verb, context).await,
         Verb::Config(verb) => config::run(&verb, context),
+        Verb::Doctor(_) => doctor::run(context).await,
         Verb::Engine(verb) => engine::run(verb, context).await,
         Verb::Completions(args) => manual::completions(&args, context),
         Verb::Man(_) => manual::man(context),

@@ -1,0 +1,325 @@
+//! Each check fails for its own reason, and for no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::host::proxies;
+use super::*;
+use crate::cli::Checked;
+use crate::cli::doctor::facts::{EngineFacts, Logind};
+use crate::cli::doctor::{Outcome, page};
+use crate::cli::output::Terminal;
+use crate::domain::id::InstallationId;
+use crate::domain::operator::Operator;
+use crate::domain::provider::ProviderKind;
+use crate::domain::time::Timestamp;
+use crate::error::{Kind, Report};
+use crate::protocol::{AuditVerdict, Notice, Severity};
+
+const NOW: Timestamp = Timestamp::from_millis(1_763_655_000_000);
+
+fn entry(kind: EntryKind, mode: u32) -> Entry {
+    Entry { kind, mode, uid: 1_000 }
+}
+
+/// A host on which all is well.
+fn well() -> Facts {
+    let pairs = [
+        ("TERM", "xterm-256color"),
+        ("LANG", "en_US.UTF-8"),
+        ("XDG_RUNTIME_DIR", "/run/user/1000"),
+        ("HOME", "/home/ana"),
+    ];
+    let environment: BTreeMap<_, _> =
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Facts {
+        uid: 1_000,
+        terminal: Terminal::new(&environment, true, Some(80), false),
+        environment,
+        stdin_tty: true,
+        config_path: "/home/ana/.config/breakglass/config.toml".into(),
+        config: Ok(Checked { found: true, sites: 2, targets: 14, providers: 1 }),
+        config_file: Some(entry(EntryKind::File, 0o600)),
+        config_dir: Some(entry(EntryKind::Directory, 0o755)),
+        state_path: "/home/ana/.local/state/breakglass".into(),
+        state_dir: Some(entry(EntryKind::Directory, 0o700)),
+        state_free_bytes: Some(9_000 * MEBIBYTE),
+        socket_path: "/run/user/1000/breakglass/engine.sock".into(),
+        socket: Some(entry(EntryKind::Socket, 0o600)),
+        runtime_dir: Some(entry(EntryKind::Directory, 0o700)),
+        engine: Ok(Some(engine_facts())),
+        wall: NOW,
+        logind: Logind { runs: true, kills: Some(true), lingers: true },
+        core_bytes_max: Some(0),
+        open_files_max: Some(1_048_576),
+        programs: BTreeSet::from(["ssh", "psql"]),
+    }
+}
+
+fn engine_facts() -> EngineFacts {
+    EngineFacts {
+        view: EngineView {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: 4_242,
+            detached: true,
+            started_at: NOW,
+            installation: InstallationId::from_random([0; 6]),
+            operator: Operator { uid: 1_000, name: "ana".into() },
+            host: "jump1".into(),
+            state_dir: "/home/ana/.local/state/breakglass".into(),
+            drill: false,
+            faces: 1,
+            wall_offset_millis: 0,
+            alarms: vec![],
+        },
+        providers: vec![provider_view(Health::Healthy)],
+        owed: 0,
+        verdict: AuditVerdict { events: 12, broken: None, head: "abcde fghij klmno pqrst".into() },
+    }
+}
+
+fn provider_view(health: Health) -> ProviderView {
+    ProviderView {
+        id: "direct".parse().unwrap(),
+        kind: ProviderKind::Direct,
+        label: "Direct".into(),
+        enabled: true,
+        health,
+        checked_at: None,
+        latency_millis: None,
+        sessions: 0,
+        keep: None,
+        about: String::new(),
+    }
+}
+
+/// What is not well on a host that differs from a good one in one thing.
+fn complaints(change: impl FnOnce(&mut Facts)) -> Vec<(Outcome, String)> {
+    let mut facts = well();
+    change(&mut facts);
+    all(&facts)
+        .into_iter()
+        .filter(|check| check.outcome != Outcome::Ok)
+        .inspect(|check| assert!(check.fix.is_some(), "{check:?}"))
+        .map(|check| (check.outcome, check.name))
+        .collect()
+}
+
+fn with_engine(change: impl FnOnce(&mut EngineFacts)) -> impl FnOnce(&mut Facts) {
+    |facts| {
+        if let Ok(Some(engine)) = &mut facts.engine {
+            change(engine);
+        }
+    }
+}
+
+fn one(outcome: Outcome, name: &str) -> Vec<(Outcome, String)> {
+    vec![(outcome, name.to_owned())]
+}
+
+#[test]
+fn a_host_on_which_all_is_well_reads_so() {
+    let checks: Vec<_> =
+        all(&well()).into_iter().map(|check| check.without_home(Some("/home/ana"))).collect();
+    assert!(checks.len() >= 20, "{}", checks.len());
+    let terminal = Terminal { unicode: true, ..Terminal::default() };
+    insta::assert_snapshot!(page(&checks, terminal), @"
+    breakglass 0.1.0 doctor
+    ok    config             `~/.config/breakglass/config.toml` is right: sites 2, targets 14, providers 1
+    ok    config owner       only uid 1000 may write it (mode 600)
+    ok    state directory    `~/.local/state/breakglass` is yours alone (mode 700)
+    ok    free space         9000 MiB are free for the state
+    ok    runtime directory  `/run/user/1000/breakglass` is yours alone (mode 700)
+    ok    XDG_RUNTIME_DIR    `/run/user/1000`
+    ok    engine socket      `/run/user/1000/breakglass/engine.sock` is yours alone
+    ok    engine             process 4242, a process of its own
+    ok    engine version     0.1.0, the same as this program's
+    ok    engine alarms      none
+    ok    clean-up           no session owes anything
+    ok    audit chain        holds: 12 events, head abcde fghij klmno pqrst
+    ok    provider direct    healthy
+    ok    clock              2025-11-20T16:10:00.000Z; leases go by the boot clock, which nobody can set
+    ok    logout             lingering is on, so sessions outlive your logins
+    ok    terminal           TERM is `xterm-256color`, 80 columns
+    ok    locale             UTF-8
+    ok    colour             in use; it only ever repeats a word
+    ok    core dumps         off
+    ok    open files         at most 1048576
+    ok    client programs    found: psql, ssh; not found: mysql, redis-cli, mongosh, kubectl, curl, nc
+    ok    proxies            none set
+    ok    mode               personal: engine, sessions and audit belong to uid 1000; whoever owns that account can change them, which the audit chain shows and cannot prevent
+    23 checks: 23 ok, 0 to look at, 0 failed
+    ");
+}
+
+#[test]
+fn no_two_checks_share_a_name() {
+    let checks = all(&well());
+    let names: BTreeSet<_> = checks.iter().map(|check| &check.name).collect();
+    assert_eq!(names.len(), checks.len());
+}
+
+#[test]
+fn files_that_others_may_touch_are_failures() {
+    let fail = |name| one(Outcome::Fail, name);
+    let open = |mode| Some(entry(EntryKind::Directory, mode));
+    let stranger = Some(Entry { uid: 1_001, ..entry(EntryKind::Directory, 0o700) });
+    let config = |facts: &mut Facts, mode| facts.config_file = Some(entry(EntryKind::File, mode));
+    assert_eq!(complaints(|facts| config(facts, 0o620)), fail("config owner"));
+    assert_eq!(complaints(|facts| facts.config_dir = open(0o777)), fail("config owner"));
+    assert_eq!(complaints(|facts| facts.config_dir = stranger), fail("config owner"));
+    assert_eq!(complaints(|facts| facts.state_dir = open(0o755)), fail("state directory"));
+    assert_eq!(complaints(|facts| facts.state_dir = stranger), fail("state directory"));
+    assert_eq!(complaints(|facts| facts.runtime_dir = stranger), fail("runtime directory"));
+    let socket = |mode| Some(entry(EntryKind::Socket, mode));
+    assert_eq!(complaints(|facts| facts.socket = socket(0o666)), fail("engine socket"));
+    let file = Some(entry(EntryKind::File, 0o600));
+    assert_eq!(complaints(|facts| facts.socket = file), fail("engine socket"));
+    assert_eq!(complaints(|facts| facts.state_dir = file), fail("state directory"));
+    assert_eq!(complaints(|facts| config(facts, 0o644)), vec![]);
+}
+
+#[test]
+fn what_is_not_there_yet_is_no_complaint() {
+    let fresh = |facts: &mut Facts| {
+        facts.config = Ok(Checked::default());
+        (facts.config_file, facts.config_dir) = (None, None);
+        (facts.state_dir, facts.runtime_dir, facts.socket) = (None, None, None);
+        facts.engine = Ok(None);
+    };
+    assert_eq!(complaints(fresh), vec![]);
+}
+
+#[test]
+fn a_broken_configuration_says_what_and_where() {
+    let mut facts = well();
+    facts.config = Err(Report::new(Kind::Config, "`duration-mx` is no key")
+        .because("config.toml:3:1")
+        .hint("write `duration-max`"));
+    let check = config(&facts);
+    assert_eq!(check.detail, "`duration-mx` is no key: config.toml:3:1");
+    assert_eq!(check.fix.as_deref(), Some("write `duration-max`"));
+}
+
+#[test]
+fn room_and_limits_are_judged_by_what_a_session_needs() {
+    for (free, outcome) in [(10, Outcome::Fail), (100, Outcome::Warn)] {
+        let change = |facts: &mut Facts| facts.state_free_bytes = Some(free * MEBIBYTE);
+        assert_eq!(complaints(change), one(outcome, "free space"));
+    }
+    for (files, outcome) in [(16, Outcome::Fail), (1_024, Outcome::Warn)] {
+        let change = |facts: &mut Facts| facts.open_files_max = Some(files);
+        assert_eq!(complaints(change), one(outcome, "open files"));
+    }
+    assert_eq!(complaints(|facts| facts.open_files_max = None), vec![]);
+    let dumps = |facts: &mut Facts| facts.core_bytes_max = None;
+    assert_eq!(complaints(dumps), one(Outcome::Warn, "core dumps"));
+}
+
+#[test]
+fn a_logout_that_kills_the_engine_is_foretold() {
+    let logind =
+        |runs, kills, lingers| complaints(|facts| facts.logind = Logind { runs, kills, lingers });
+    assert_eq!(logind(true, Some(true), false), one(Outcome::Warn, "logout"));
+    assert_eq!(logind(true, None, false), one(Outcome::Warn, "logout"));
+    assert_eq!(logind(true, Some(false), false), vec![]);
+    assert_eq!(logind(false, Some(true), false), vec![]);
+}
+
+#[test]
+fn logind_files_are_read_as_logind_reads_them() {
+    let files = |texts: &[&str]| {
+        let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+        kills_at_logout(&texts)
+    };
+    assert_eq!(files(&[]), None);
+    assert_eq!(files(&["[Login]\n#KillUserProcesses=no\n"]), Some(false));
+    assert_eq!(files(&["[Login]\n#KillUserProcesses=no\nKillUserProcesses = yes\n"]), Some(true));
+    assert_eq!(files(&["#KillUserProcesses=no\n", "[Login]\nKillUserProcesses=yes\n"]), Some(true));
+    assert_eq!(files(&["KillUserProcesses=yes\n", "KillUserProcesses=off\n"]), Some(false));
+    assert_eq!(files(&["KillUserProcesses=maybe\n"]), None);
+}
+
+#[test]
+fn the_engine_is_judged_by_what_it_says() {
+    let fail = |name| one(Outcome::Fail, name);
+    let broken = |engine: &mut EngineFacts| engine.verdict.broken = Some((7, "changed".into()));
+    assert_eq!(complaints(with_engine(broken)), fail("audit chain"));
+    assert_eq!(complaints(with_engine(|engine| engine.owed = 2)), fail("clean-up"));
+    let other = |engine: &mut EngineFacts| engine.view.version = "9.9.9".into();
+    assert_eq!(complaints(with_engine(other)), one(Outcome::Warn, "engine version"));
+    let moved = |engine: &mut EngineFacts| engine.view.wall_offset_millis = -7_200_000;
+    assert_eq!(complaints(with_engine(moved)), one(Outcome::Warn, "clock"));
+    let alarm = Notice {
+        severity: Severity::Alarm,
+        text: "the disk is full".into(),
+        session: None,
+        at: NOW,
+    };
+    let alarmed = |engine: &mut EngineFacts| engine.view.alarms.push(alarm);
+    assert_eq!(complaints(with_engine(alarmed)), fail("engine alarms"));
+    let unreachable = |facts: &mut Facts| {
+        facts.engine = Err(Report::new(Kind::Unavailable, "the engine does not answer"));
+    };
+    assert_eq!(complaints(unreachable), fail("engine"));
+}
+
+#[test]
+fn a_provider_is_judged_by_its_health_unless_it_is_off() {
+    let health = |health, enabled| {
+        complaints(with_engine(|engine| {
+            engine.providers = vec![ProviderView { enabled, ..provider_view(health) }];
+        }))
+    };
+    let down = || Health::Down { why: "no route".into() };
+    let slow = Health::Degraded { why: "slow".into() };
+    assert_eq!(health(down(), true), one(Outcome::Fail, "provider direct"));
+    assert_eq!(health(slow, true), one(Outcome::Warn, "provider direct"));
+    assert_eq!(health(down(), false), vec![]);
+}
+
+#[test]
+fn the_look_is_judged_kindly() {
+    let set = |name: &'static str, value: &'static str| {
+        complaints(move |facts| {
+            facts.environment.insert(name.into(), value.into());
+        })
+    };
+    assert_eq!(set("TERM", "dumb"), one(Outcome::Warn, "terminal"));
+    assert_eq!(set("LANG", "C"), one(Outcome::Warn, "locale"));
+    assert_eq!(set("NO_COLOR", "1"), vec![]);
+    assert_eq!(set("XDG_RUNTIME_DIR", ""), one(Outcome::Warn, "XDG_RUNTIME_DIR"));
+    let narrow = |facts: &mut Facts| facts.terminal.width = Some(40);
+    assert_eq!(complaints(narrow), one(Outcome::Warn, "terminal"));
+    let past = |facts: &mut Facts| facts.wall = Timestamp::from_millis(0);
+    assert_eq!(complaints(past), one(Outcome::Fail, "clock"));
+    let bare = |facts: &mut Facts| facts.programs.clear();
+    assert_eq!(complaints(bare), one(Outcome::Warn, "client programs"));
+}
+
+#[test]
+fn a_proxys_password_is_not_shown() {
+    for (url, host) in [
+        ("http://ana:s3cret@proxy.corp:3128/x", "proxy.corp:3128"),
+        ("proxy.corp:3128", "proxy.corp:3128"),
+        ("http://a:b@c@proxy:1?q=s", "proxy:1"),
+    ] {
+        let mut facts = well();
+        facts.environment.insert("HTTPS_PROXY".into(), url.into());
+        let check = proxies(&facts);
+        assert_eq!(check.detail, format!("HTTPS_PROXY ({host}); Direct does not use them"));
+    }
+}
+
+#[test]
+fn root_is_told_whose_sessions_these_are() {
+    let root = |facts: &mut Facts| {
+        facts.uid = 0;
+        let roots = |entry: Option<Entry>| entry.map(|entry| Entry { uid: 0, ..entry });
+        facts.config_file = roots(facts.config_file);
+        facts.config_dir = roots(facts.config_dir);
+        facts.state_dir = roots(facts.state_dir);
+        facts.runtime_dir = roots(facts.runtime_dir);
+        facts.socket = roots(facts.socket);
+    };
+    assert_eq!(complaints(root), one(Outcome::Warn, "mode"));
+}
