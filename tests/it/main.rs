@@ -3,6 +3,20 @@
 
 #![cfg(test)]
 
+mod cli_audit;
+mod cli_config;
+mod cli_connect;
+mod cli_doctor;
+mod cli_end;
+mod cli_engine;
+mod cli_faults;
+mod cli_grammar;
+mod cli_open;
+mod cli_plain;
+mod cli_providers;
+mod cli_sessions;
+mod cli_support;
+mod cli_targets;
 mod config_edit;
 mod config_example;
 mod config_mistakes;

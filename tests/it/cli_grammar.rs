@@ -1,0 +1,292 @@
+//! The grammar itself: help, mistakes, the manual, completions.
+
+use breakglass::cli::args;
+
+use crate::cli_support::usual;
+
+/// Every verb, as it is typed, with its definition.
+fn verbs() -> Vec<(String, clap::Command)> {
+    fn walk(command: &clap::Command, name: &str, all: &mut Vec<(String, clap::Command)>) {
+        for verb in command.get_subcommands() {
+            let name = format!("{name} {}", verb.get_name());
+            walk(verb, &name, all);
+            all.push((name, verb.clone()));
+        }
+    }
+    let mut all = Vec::new();
+    walk(&args::command(), "breakglass", &mut all);
+    all
+}
+
+#[test]
+fn every_first_line_of_help_is_an_imperative_without_a_period() {
+    for (name, verb) in verbs() {
+        let about = verb.get_about().unwrap_or_else(|| panic!("{name} has no help")).to_string();
+        let first = about.chars().next().unwrap();
+        assert!(first.is_ascii_uppercase() && !about.ends_with('.'), "{name}: {about}");
+        let word = about.split(' ').next().unwrap();
+        assert!(!word.ends_with('s') || word == "Pass", "{name}: `{word}` is no imperative");
+        assert!(about.chars().count() <= 72, "{name}: {about}");
+        for argument in verb.get_arguments() {
+            let help = argument.get_help().unwrap_or_else(|| panic!("{name} {argument}"));
+            assert!(!help.to_string().ends_with('.'), "{name} {argument}: {help}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_verb_is_missing_in_the_manual() {
+    let ran = usual().run(&["man"]).await;
+    assert_eq!((ran.code, ran.stderr().as_str()), (0, ""));
+    let manual = ran.stdout();
+    for (name, verb) in verbs() {
+        let heading = format!(".SH \"{}\"\n", name.to_uppercase());
+        assert_eq!(manual.matches(&heading).count(), 1, "{heading}");
+        for argument in verb.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            if let Some(long) = argument.get_long() {
+                let word = format!("\\-\\-{}", long.replace('-', "\\-"));
+                assert!(manual.contains(&word), "{name} {long}");
+            }
+        }
+    }
+    assert!(!manual.contains("detached\\fR"), "hidden options are hidden here too");
+    assert!(manual.starts_with(".ie") || manual.starts_with(".TH"), "{}", &manual[..80]);
+}
+
+#[tokio::test]
+async fn completions_know_every_verb() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = usual().run(&["completions", shell]).await;
+        assert_eq!(ran.code, 0);
+        for verb in ["open", "connect", "sessions", "retry", "providers", "doctor"] {
+            assert!(ran.stdout().contains(verb), "{shell} {verb}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_of_help() {
+    insta::assert_snapshot!(usual().run(&["--help"]).await.stdout(), @"
+    A timed, recorded, self-removing network path to one target
+
+    Without a verb the screens open. A session is a path to one target for a limited time: it is opened
+    with a reason, every step stands in the audit, and when it ends whatever was made for it is removed,
+    and seen to be removed.
+
+    Usage: breakglass [OPTIONS] [COMMAND]
+
+    Commands:
+      open         Open a session to a target
+      connect      Run a command through a session, and end the session with it
+      sessions     List sessions
+      show         Show one session in full
+      end          End a session and wait until everything is seen gone
+      extend       Let a session run longer
+      retry        Try at once to remove what a session owes
+      targets      List what there is to reach
+      sites        List the customers' environments
+      providers    List, show, switch, validate or remove providers
+      audit        Read the record of who did what, or verify it
+      config       Explain, show or check the configuration
+      doctor       Look for everything that is known to go wrong
+      completions  Print a completion script for a shell
+      man          Print the manual page
+      engine       Show how the engine is, or stop it
+      demo         Try everything on simulated providers, with nothing at stake
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Global options:
+          --json
+              Print one JSON document, or JSON Lines where the verb goes on
+              
+              Documents are objects with a `version` and one named list or thing. Field names are in
+              `snake_case`, times are RFC 3339 in UTC, durations are in seconds. An error is one such
+              document on standard error.
+
+          --plain
+              Use one line an event, without colour, boxes or a second screen
+              
+              Suits screen readers and logs. It is what you get where `TERM` is `dumb` or there is no
+              terminal.
+
+          --config <FILE>
+              Read this configuration file instead of the usual one
+
+          --state-dir <DIR>
+              Keep state in this directory instead of the usual one
+              
+              Sessions, journal and audit live there, and so does the engine's socket: another directory
+              is another installation with an engine of its own.
+
+    First steps:
+      breakglass demo                  try everything, with nothing at stake
+      breakglass config example        the configuration, each key explained
+      breakglass targets               what there is to reach
+      breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
+      breakglass end 5566              end it, and see that everything is gone
+
+    Exit codes:
+      0    done
+      2    the command line is wrong
+      3    the configuration is wrong
+      4    refused by policy; the audit has it
+      5    a target, a provider, the engine or the store cannot be reached
+      6    something is not proven gone; `show` tells what, and how to remove it
+      70   a bug in this program
+      130, 143   Ctrl-C or SIGTERM, where the verb says so
+    ");
+}
+
+#[tokio::test]
+async fn the_help_of_open_needs_no_web() {
+    insta::assert_snapshot!(usual().run(&["open", "--help"]).await.stdout(), @"
+    Open a session to a target
+
+    Requests a timed, recorded path to one target, and returns once it is there. Standard output then
+    has two lines: the local endpoint, and the command to paste. The steps are told on standard error as
+    they are done. The session goes on in the background until you end it, its lease ends, or it is idle
+    for too long.
+
+    How the target is reached follows from the configuration; `--plan` says how and why, and what would
+    exist because of the session, and does nothing.
+
+    Ctrl-C before the session is Active ends it. With `--wait`, Ctrl-C and SIGTERM end it at any time,
+    and the receipt follows; a terminal that goes away does not end it.
+
+    Usage: breakglass open [OPTIONS] --reason <TEXT> [TARGET]
+
+    Arguments:
+      [TARGET]
+              Name of a target in the catalogue
+
+    Options:
+          --address <HOST:PORT>
+              Address of a target that is in no catalogue, where policy allows that
+
+          --kind <KIND>
+              Kind of thing that speaks at the address
+              
+              [possible values: kubernetes, postgres, mysql, redis, mongodb, ssh, https, http, tcp]
+
+          --site <SITE>
+              Site that the address belongs to
+
+          --reason <TEXT>
+              Reason for the session; it stands in the audit
+
+          --for <DURATION>
+              Length of the session, such as `30m` or `1h30m`
+              
+              The clock starts when the session becomes Active. Without this, the policy's default
+              holds.
+
+          --plan
+              Say what would be done, and do nothing
+
+          --wait
+              Stay until the session has ended, and end it on Ctrl-C
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --json
+              Print one JSON document, or JSON Lines where the verb goes on
+              
+              Documents are objects with a `version` and one named list or thing. Field names are in
+              `snake_case`, times are RFC 3339 in UTC, durations are in seconds. An error is one such
+              document on standard error.
+
+          --plain
+              Use one line an event, without colour, boxes or a second screen
+              
+              Suits screen readers and logs. It is what you get where `TERM` is `dumb` or there is no
+              terminal.
+
+          --config <FILE>
+              Read this configuration file instead of the usual one
+
+          --state-dir <DIR>
+              Keep state in this directory instead of the usual one
+              
+              Sessions, journal and audit live there, and so does the engine's socket: another directory
+              is another installation with an engine of its own.
+
+    Examples:
+      breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
+      breakglass open --address 10.20.0.7:5432 --kind postgres --reason INC-42
+      breakglass open orders-db --reason INC-42 --plan
+      breakglass open orders-db --reason INC-42 --json | jq -r .session.command
+
+    Exit codes:
+      0  the session is Active; with --wait, it has ended and everything was seen gone
+      2  the command line is wrong
+      3  the configuration is wrong
+      4  policy refuses the session
+      5  the target, its provider or the engine cannot be reached
+      6  something that the session made is not proven gone
+      130, 143  Ctrl-C or SIGTERM ended the session before it was Active
+    ");
+}
+
+#[tokio::test]
+async fn mistakes_say_what_was_meant_and_are_exit_2() {
+    insta::assert_snapshot!(usual().run(&["opne"]).await, @"
+    exit 2
+    err| usage: unrecognized subcommand 'opne'; some similar subcommands exist: 'connect', 'open'
+    err|   hint: breakglass --help
+    ");
+    insta::assert_snapshot!(usual().run(&["open", "db", "--raeson", "x"]).await, @"
+    exit 2
+    err| usage: unexpected argument '--raeson' found; a similar argument exists: '--reason'
+    err|   hint: breakglass open --help
+    ");
+    insta::assert_snapshot!(usual().run(&["open", "db"]).await, @"
+    exit 2
+    err| usage: the following required arguments were not provided: --reason <TEXT>
+    err|   hint: breakglass open --help
+    ");
+    insta::assert_snapshot!(usual().run(&["open", "--reason", "x"]).await, @"
+    exit 2
+    err| usage: the following required arguments were not provided: <TARGET>
+    err|   hint: breakglass open --help
+    ");
+    insta::assert_snapshot!(
+        usual().run(&["open", "--reason", "x", "--address", "db:1", "--kind", "postgre"]).await, @"
+    exit 2
+    err| usage: invalid value 'postgre' for '--kind <KIND>' [possible values: kubernetes, postgres, mysql, redis, mongodb, ssh, https, http, tcp]; a similar value exists: 'postgres'
+    err|   hint: breakglass open --help
+    ");
+    insta::assert_snapshot!(
+        usual().run(&["open", "Orders\u{1b}[2J", "--reason", "x"]).await, @"
+    exit 2
+    err| usage: invalid value 'Orders' for '[TARGET]': a name starts with a letter or digit and holds only a-z, 0-9, `.`, `_` and `-`
+    err|   hint: breakglass open --help
+    ");
+    insta::assert_snapshot!(usual().run(&["open", "db", "--reason", "x", "--for", "0"]).await, @"
+    exit 2
+    err| usage: invalid value '0' for '--for <DURATION>': `0` is not a duration; write it like `30m`, `1h30m` or `90s`
+    err|   hint: breakglass open --help
+    ");
+    insta::assert_snapshot!(usual().run(&["sessions", "--state", "done", "--json"]).await, @r#"
+    exit 2
+    err| {"version":1,"error":{"kind":"usage","message":"invalid value 'done' for '--state <STATE>' [possible values: pending, activating, active, ending, ended, cleanup-owed]","causes":[],"hint":"breakglass sessions --help"}}
+    "#);
+    insta::assert_snapshot!(usual().run(&["--json"]).await, @r#"
+    exit 2
+    err| {"version":1,"error":{"kind":"usage","message":"`--json` needs a verb","causes":[],"hint":"breakglass sessions --json"}}
+    "#);
+}
+
+#[tokio::test]
+async fn the_version_is_the_packages() {
+    let ran = usual().run(&["--version"]).await;
+    assert_eq!(ran.stdout(), format!("breakglass {}\n", env!("CARGO_PKG_VERSION")));
+}
