@@ -158,7 +158,7 @@ fn line(event: &AuditEvent, terminal: Terminal) -> String {
     let session = draft.session.map_or("-".to_owned(), |session| session.short());
     let reason = draft.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
     format!(
-        "{} {:>6} {} {:<24} {:<8} {} {}{}{}",
+        "{} {:>6} {} {:<26} {:<8} {} {}{}{}",
         terminal.text(&event.time),
         event.seq,
         terminal.paint(tone, outcome),

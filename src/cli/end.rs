@@ -87,14 +87,14 @@ pub(super) async fn end(args: EndArgs, context: &mut Context<'_>) -> Result<u8, 
     };
     let before = find::session(&engine, &text).await?;
     let session = before.id;
-    let (follow, view) = if before.state == SessionState::Ended {
+    let followed = if before.state == SessionState::Ended {
         context.out.talk(&format!("session {} has ended already", session.short()));
         Follow::of(context.engines, engine, session).await?
     } else {
         let command = Command::End { session, reason: args.reason };
         Follow::after(context.engines, engine, command).await?
     };
-    let mut opened = Opened::known(follow, view, context)?;
+    let mut opened = Opened::known(&before, followed, context)?;
     opened.until_over(context).await?;
     print_outcome(&[&opened.view], false, &opened, context)?;
     opening::verdict(&opened.view)
@@ -105,9 +105,11 @@ async fn end_all(engine: EngineHandle, context: &mut Context<'_>) -> Result<u8, 
     let live = ask::sessions(&engine, Command::Sessions(query)).await?;
     ask::done(&engine, Command::EndAll).await?;
     let mut ended = Vec::new();
-    for view in live {
-        let (follow, view) = Follow::of(context.engines, engine.clone(), view.id).await?;
-        let mut opened = Opened::known(follow, view, context)?;
+    for before in live {
+        let (drill, id) = (words::drill(&before), before.id.short());
+        context.out.talk(&format!("{drill}session {id} on {}", before.target.id));
+        let followed = Follow::of(context.engines, engine.clone(), before.id).await?;
+        let mut opened = Opened::known(&before, followed, context)?;
         opened.until_over(context).await?;
         ended.push(opened);
     }
@@ -154,8 +156,8 @@ pub(super) async fn retry(args: &RetryArgs, context: &mut Context<'_>) -> Result
             .hint(format!("breakglass show {id}")));
     }
     let command = Command::Retry { session: before.id };
-    let (follow, view) = Follow::after(context.engines, engine, command).await?;
-    let mut opened = Opened::known(follow, view, context)?;
+    let followed = Follow::after(context.engines, engine, command).await?;
+    let mut opened = Opened::known(&before, followed, context)?;
     while !was_tried(&before, &opened.view) {
         opened.wait(context).await?;
     }

@@ -1,12 +1,14 @@
 //! `breakglass engine status` and `engine stop`: the background process that holds the sessions.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use super::docs::EngineDoc;
 use super::opening::notice_line;
 use super::words::Times;
 use super::{Context, ask};
-use crate::error::Report;
+use crate::error::{Kind, Report};
 use crate::protocol::{Command, EngineView};
 
 /// What to do with the engine.
@@ -42,6 +44,7 @@ pub(super) async fn run(verb: EngineVerb, context: &mut Context<'_>) -> Result<u
         }
         EngineVerb::Stop => {
             ask::done(&engine, Command::Stop).await?;
+            until_gone(context).await?;
             if context.out.is_json() {
                 context.out.document("engine", &None::<EngineDoc<'_>>)?;
             }
@@ -49,6 +52,19 @@ pub(super) async fn run(verb: EngineVerb, context: &mut Context<'_>) -> Result<u
         }
     }
     Ok(0)
+}
+
+/// Waits until nobody answers any more, so that the next verb does not meet an engine that leaves.
+async fn until_gone(context: &Context<'_>) -> Result<(), Report> {
+    for _ in 0..LOOKS_MAX {
+        // What answers with an error is on its way out.
+        if matches!(context.engines.attach().await, Ok(None)) {
+            return Ok(());
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    Err(Report::new(Kind::Unavailable, "the engine has stopped, but its process is still there")
+        .hint("breakglass doctor"))
 }
 
 fn page(view: &EngineView, times: &Times, context: &Context<'_>) -> String {
@@ -76,3 +92,6 @@ fn page(view: &EngineView, times: &Times, context: &Context<'_>) -> String {
     }
     lines
 }
+
+const LOOKS_MAX: u32 = 250;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

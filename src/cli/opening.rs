@@ -52,13 +52,13 @@ pub(super) async fn open<'a>(
 }
 
 impl<'a> Opened<'a> {
-    /// Takes over a session whose steps so far nobody needs to be told.
+    /// Takes over a session that was known as it stood `before`; what is new since is told.
     pub(super) fn known(
-        follow: Follow<'a>,
-        view: SessionView,
+        before: &SessionView,
+        (follow, view): (Follow<'a>, SessionView),
         context: &mut Context<'_>,
     ) -> Result<Self, Report> {
-        let progress = Progress::of_steps(&view);
+        let progress = Progress::told(before);
         let mut opened = Self { follow, view, stream: false, caught: None, progress };
         opened.tell_state(context)?;
         Ok(opened)

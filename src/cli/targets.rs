@@ -113,12 +113,13 @@ fn path(view: Option<&PathView>) -> (String, Tone, String) {
     match view.map(|view| (&view.path, &view.considered)) {
         Some((Ok(path), _)) => (path.provider.to_string(), Tone::Good, path.why.clone()),
         Some((Err(why), considered)) => {
-            let passed: Vec<_> = considered
+            // The reason may name each provider already.
+            let passed = considered
                 .iter()
                 .map(|considered| format!("{}: {}", considered.provider, considered.why))
-                .collect();
-            let separator = if passed.is_empty() { "" } else { "; " };
-            ("NONE".to_owned(), Tone::Alarm, format!("{why}{separator}{}", passed.join("; ")))
+                .filter(|passed| !why.contains(passed));
+            let words: Vec<_> = std::iter::once(why.clone()).chain(passed).collect();
+            ("NONE".to_owned(), Tone::Alarm, words.join("; "))
         }
         None => ("-".to_owned(), Tone::Plain, String::new()),
     }

@@ -43,8 +43,8 @@ fn seqs(documents: &[serde_json::Value]) -> Vec<u64> {
 async fn tail_prints_the_newest_last() {
     insta::assert_snapshot!(on_record(30).run(&["audit", "tail", "-n", "2"]).await, @"
     exit 0
-    out| 2025-11-20T16:10:29.000Z     29 success session.activated        55667788 ana orders-db is open (INC-42)
-    out| 2025-11-20T16:10:30.000Z     30 success session.activated        55667788 ana orders-db is open (INC-42)
+    out| 2025-11-20T16:10:29.000Z     29 success session.activated          55667788 ana orders-db is open (INC-42)
+    out| 2025-11-20T16:10:30.000Z     30 success session.activated          55667788 ana orders-db is open (INC-42)
     ");
     assert_eq!(on_record(30).run(&["audit", "tail"]).await.stdout().lines().count(), 20);
     assert_eq!(on_record(3).run(&["audit", "tail"]).await.stdout().lines().count(), 3);
@@ -89,8 +89,8 @@ async fn events_that_stand_out_do_so_without_colour() {
     .await;
     insta::assert_snapshot!(ran, @"
     exit 0
-    out| 2025-11-20T16:10:01.000Z      1 FAILURE session.activated        -        engine orders-db is open
-    out| 2025-11-20T16:10:02.000Z      2 unknown session.activated        55667788 ana DRILL <1B>[2Jgone (INC-42)
+    out| 2025-11-20T16:10:01.000Z      1 FAILURE session.activated          -        engine orders-db is open
+    out| 2025-11-20T16:10:02.000Z      2 unknown session.activated          55667788 ana DRILL <1B>[2Jgone (INC-42)
     ");
 }
 
@@ -129,7 +129,7 @@ async fn follow_ends_with_the_engine() {
         .await;
     insta::assert_snapshot!(ran, @"
     exit 0
-    out| 2025-11-20T16:10:01.000Z      1 success session.activated        55667788 ana orders-db is open (INC-42)
+    out| 2025-11-20T16:10:01.000Z      1 success session.activated          55667788 ana orders-db is open (INC-42)
     err| the engine has stopped
     ");
 }

@@ -25,6 +25,7 @@ async fn end_waits_until_everything_is_seen_gone() {
     insta::assert_snapshot!(ran, @"
     exit 0
     err| session 55667788 is ending: ended-by-operator
+    err|   undoing   listen on 127.0.0.1
     err|   gone      reach db.internal:5432
     err|   gone      listen on 127.0.0.1
     out| receipt of session 55667788: ended-by-operator, all seen gone at 2025-11-20 16:20:00 UTC
@@ -41,6 +42,7 @@ async fn what_is_not_gone_is_exit_6_with_the_exit_card() {
     insta::assert_snapshot!(ends(SessionState::CleanupOwed).run(&["end", "5566"]).await, @"
     exit 6
     err| session 55667788 is ending: ended-by-operator
+    err|   undoing   listen on 127.0.0.1
     err|   OWED      reach db.internal:5432
     err|   gone      listen on 127.0.0.1
     out| receipt of session 55667788: ended-by-operator, CLEANUP OWED
@@ -64,7 +66,6 @@ async fn ending_twice_shows_the_receipt_again() {
     insta::assert_snapshot!(ran, @"
     exit 0
     err| session 55667788 has ended already
-    err| session 55667788: orders-db (postgres db.internal:5432, site acme) by direct: db.internal:5432 answers from here
     out| receipt of session 55667788: ended-by-operator, all seen gone at 2025-11-20 16:20:00 UTC
     out|   gone 2025-11-20 16:20:00 UTC  listener 127.0.0.1:41000
     ");
@@ -101,8 +102,12 @@ async fn end_all_waits_for_each() {
     };
     insta::assert_snapshot!(all().run(&["end", "--all"]).await, @"
     exit 6
-    err| session 55667788: orders-db (postgres db.internal:5432, site acme) by direct: db.internal:5432 answers from here
-    err| session 09090909: orders-db (postgres db.internal:5432, site acme) by direct: db.internal:5432 answers from here
+    err| session 55667788 on orders-db
+    err|   gone      reach db.internal:5432
+    err|   gone      listen on 127.0.0.1
+    err| session 09090909 on orders-db
+    err|   OWED      reach db.internal:5432
+    err|   gone      listen on 127.0.0.1
     out| receipt of session 55667788: ended-by-operator, all seen gone at 2025-11-20 16:20:00 UTC
     out|   gone 2025-11-20 16:20:00 UTC  listener 127.0.0.1:41000
     out| receipt of session 09090909: ended-by-operator, CLEANUP OWED
@@ -184,7 +189,6 @@ async fn retry_that_succeeds_prints_the_receipt() {
         .await;
     insta::assert_snapshot!(ran, @"
     exit 0
-    err| session 55667788: orders-db (postgres db.internal:5432, site acme) by direct: db.internal:5432 answers from here
     err|   undoing   reach db.internal:5432
     err|   gone      reach db.internal:5432
     out| receipt of session 55667788: ended-by-operator, all seen gone at 2025-11-20 16:20:00 UTC
@@ -199,7 +203,6 @@ async fn retry_that_fails_once_more_is_exit_6() {
         .await;
     insta::assert_snapshot!(ran, @"
     exit 6
-    err| session 55667788: orders-db (postgres db.internal:5432, site acme) by direct: db.internal:5432 answers from here
     err|   undoing   reach db.internal:5432
     err|   OWED      reach db.internal:5432
     out| receipt of session 55667788: ended-by-operator, CLEANUP OWED

@@ -81,7 +81,10 @@ async fn stop_is_the_engines_to_refuse() {
     err|   hint: breakglass end --all
     ");
     let ran = engine(|world: &mut World, command| match command {
-        Command::Stop => Ok(Reply::Done),
+        Command::Stop => {
+            world.stopped = true;
+            Ok(Reply::Done)
+        }
         other => world.usual(other),
     })
     .run(&["engine", "stop"])

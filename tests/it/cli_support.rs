@@ -48,6 +48,8 @@ pub struct World {
     pub later: VecDeque<Beat>,
     /// Every command that arrived.
     pub heard: Vec<Command>,
+    /// It has left: nobody can attach any more.
+    pub stopped: bool,
     listeners: Vec<mpsc::Sender<Event>>,
 }
 
@@ -164,6 +166,7 @@ pub fn engine(
             engine: engine_view(),
             later: VecDeque::new(),
             heard: vec![],
+            stopped: false,
             listeners: vec![],
         },
         answer: Box::new(answer),
@@ -235,7 +238,7 @@ impl Cli {
         let (calls, incoming) = mpsc::channel(16);
         let world = Arc::new(Mutex::new(self.world));
         server.spawn(serve(incoming, Arc::clone(&world), self.answer));
-        let engines = FakeEngines { calls, runs: self.runs };
+        let engines = FakeEngines { calls, runs: self.runs, world: Arc::clone(&world) };
         let code = match cli::args::parse(arguments, &mut out) {
             Err(code) => code,
             Ok(invocation) => {
@@ -324,6 +327,7 @@ async fn serve(
 struct FakeEngines {
     calls: mpsc::Sender<Call>,
     runs: bool,
+    world: Arc<Mutex<World>>,
 }
 
 #[async_trait]
@@ -334,7 +338,8 @@ impl Engines for FakeEngines {
 
     async fn attach(&self) -> Result<Option<EngineHandle>, Report> {
         let handle = EngineHandle::new(self.calls.clone(), Origin::default());
-        Ok(self.runs.then_some(handle))
+        let stopped = self.world.lock().unwrap().stopped;
+        Ok((self.runs && !stopped).then_some(handle))
     }
 }
 
