@@ -230,8 +230,11 @@ fn answer(error: &clap::Error, help: &str, out: &mut Output) -> u8 {
             Err(report) => out.report(&report),
         };
     }
-    if out.is_json() || error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return out.report(&mistake(&text.to_string(), help));
+    }
+    if out.is_json() {
+        return out.report(&Report::new(Kind::Usage, "a verb is missing").hint(help));
     }
     out.talk(&text.to_string());
     Kind::Usage.exit_code()

@@ -1,8 +1,9 @@
 //! The grammar itself: help, mistakes, the manual, completions.
 
 use breakglass::cli::args;
+use breakglass::protocol::SessionState;
 
-use crate::cli_support::usual;
+use crate::cli_support::{session, usual};
 
 /// Every verb, as it is typed, with its definition.
 fn verbs() -> Vec<(String, clap::Command)> {
@@ -289,4 +290,63 @@ async fn mistakes_say_what_was_meant_and_are_exit_2() {
 async fn the_version_is_the_packages() {
     let ran = usual().run(&["--version"]).await;
     assert_eq!(ran.stdout(), format!("breakglass {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn every_json_document_is_one_line_with_a_version_and_one_name() {
+    for line in [
+        "sessions",
+        "sessions --all",
+        "show 5566",
+        "providers",
+        "providers show direct",
+        "engine",
+        "config example",
+        "config show",
+        "config check",
+        "config path",
+    ] {
+        let mut arguments: Vec<_> = line.split(' ').collect();
+        arguments.push("--json");
+        let ran = usual().knowing([session(SessionState::Active)]).run(&arguments).await;
+        assert_eq!((ran.code, ran.stderr().as_str()), (0, ""), "{line}: {ran}");
+        let documents = ran.documents();
+        assert_eq!(documents.len(), 1, "{line}");
+        let fields: Vec<_> = documents[0].as_object().unwrap().keys().collect();
+        assert!(fields.len() == 2 && documents[0]["version"] == 1, "{line}: {fields:?}");
+        let mut names = Vec::new();
+        field_names(&documents[0], &mut names);
+        let odd = |name: &&String| !name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'));
+        assert_eq!(names.iter().find(odd), None, "{line}");
+    }
+}
+
+fn field_names(value: &serde_json::Value, names: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                names.push(name.clone());
+                field_names(value, names);
+            }
+        }
+        serde_json::Value::Array(values) => {
+            values.iter().for_each(|value| field_names(value, names));
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn a_noun_without_its_verb_shows_the_verbs() {
+    let ran = usual().run(&["audit"]).await;
+    assert_eq!((ran.code, ran.stdout().as_str()), (2, ""));
+    assert!(ran.stderr().contains("verify") && ran.stderr().contains("tail"), "{ran}");
+    insta::assert_snapshot!(usual().run(&["audit", "--json"]).await, @r#"
+    exit 2
+    err| {"version":1,"error":{"kind":"usage","message":"'breakglass audit' requires a subcommand but one was not provided [subcommands: tail, verify, help]","causes":[],"hint":"breakglass audit --help"}}
+    "#);
+    insta::assert_snapshot!(usual().run(&["--json", "audit"]).await, @r#"
+    exit 2
+    err| {"version":1,"error":{"kind":"usage","message":"a verb is missing","causes":[],"hint":"breakglass audit --help"}}
+    "#);
 }
