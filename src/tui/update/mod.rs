@@ -164,7 +164,8 @@ fn tick(model: &mut Model, now: Timestamp) -> Vec<Effect> {
         // A face that has just attached is not startled by a threshold crossed long ago.
         if known_longer || left + Span::from_seconds(60) > limit || short {
             let until = model.wall.until(end, now);
-            let text = format!("{name} ends at {until}, in {limit} or less; x extends it");
+            let left = super::format::countdown(super::format::left(now, end));
+            let text = format!("{name} ends in {left}, at {until}; x extends it");
             model.messages.tell(now, Severity::Warning, text);
             effects.extend(short.then_some(Effect::Bell));
         }

@@ -11,7 +11,7 @@ use crate::tui::model::Model;
 use crate::tui::model::audit::EVENTS_MAX;
 use crate::tui::theme::{Signs, Tone};
 use crate::tui::widgets::pen::{Line, Part, Pen, part};
-use crate::tui::widgets::table::{self, Column};
+use crate::tui::widgets::table::{Column, Table};
 
 const COLUMNS: [Column; 6] = [
     Column::new("TIME", 8),
@@ -32,7 +32,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
     let signs = pen.signs;
     if let Some(area) = table {
         // The chain has one order.
-        table::draw(pen, area, &COLUMNS, &model.audit.rows, None, |seq| {
+        let table = Table { columns: &COLUMNS, named: 3, sort: None };
+        table.draw(pen, area, &model.audit.rows, |seq| {
             model.audit.get(*seq).map(|event| cells(model, event, signs)).unwrap_or_default()
         });
     }

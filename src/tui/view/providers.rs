@@ -10,7 +10,7 @@ use crate::tui::layout::Areas;
 use crate::tui::model::Model;
 use crate::tui::theme::{Signs, Tone};
 use crate::tui::widgets::pen::{Line, Part, Pen, part};
-use crate::tui::widgets::table::{self, Column};
+use crate::tui::widgets::table::{Column, Table};
 
 /// The columns; their numbers are those of [`crate::tui::model::Providers::arrange`].
 pub const COLUMNS: [Column; crate::tui::model::PROVIDER_COLUMNS] = [
@@ -32,7 +32,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
     let signs = pen.signs;
     if let Some(area) = table {
         let rows = &model.providers.rows;
-        table::draw(pen, area, &COLUMNS, rows, Some(rows.sort), |id| {
+        let table = Table { columns: &COLUMNS, named: 2, sort: Some(rows.sort) };
+        table.draw(pen, area, rows, |id| {
             model.providers.get(id).map(|provider| cells(provider, signs)).unwrap_or_default()
         });
     }

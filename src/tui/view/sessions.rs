@@ -9,7 +9,7 @@ use crate::tui::layout::Areas;
 use crate::tui::model::{Link, Model};
 use crate::tui::theme::Tone;
 use crate::tui::widgets::pen::{Line, Part, Pen, part, wrap};
-use crate::tui::widgets::table::{self, Column};
+use crate::tui::widgets::table::{Column, Table};
 
 /// The columns, in the order of [`crate::tui::model::sessions::Column`].
 pub const COLUMNS: [Column; 7] = [
@@ -32,7 +32,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
     let rows = &model.sessions.rows;
     if let Some(area) = table {
         let signs = pen.signs;
-        table::draw(pen, area, &COLUMNS, rows, Some(rows.sort), |id| {
+        let table = Table { columns: &COLUMNS, named: 2, sort: Some(rows.sort) };
+        table.draw(pen, area, rows, |id| {
             let Some(session) = model.sessions.get(id) else { return vec![] };
             cells(model, session, signs)
         });

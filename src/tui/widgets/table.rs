@@ -68,35 +68,48 @@ pub fn places(columns: &[Column], row: Rect) -> Vec<Option<Rect>> {
     columns.iter().map(&mut place).collect()
 }
 
-/// Draws the head and the rows in view; `cells` makes the cells of one row.
-pub fn draw<K: Clone + PartialEq>(
-    pen: &mut Pen<'_>,
-    area: Rect,
-    columns: &[Column],
-    list: &Rows<K>,
-    sort: Option<Sort>,
-    cells: impl Fn(&K) -> Vec<Part>,
-) {
-    let mut lines = rows(area);
-    let Some(head) = lines.next() else { return };
-    draw_head(pen, head, columns, sort);
-    let height = usize::from(area.height.saturating_sub(1));
-    for (line, (key, here)) in lines.zip(list.window(height)) {
-        if here {
-            pen.text(line, Tone::Accent, pen.signs.cursor);
-        }
-        let places = places(columns, line).into_iter().zip(columns);
-        for ((place, column), cell) in places.zip(cells(key)) {
-            let Some(place) = place else { continue };
-            if column.right {
-                pen.right(place, cell.tone, &cell.text);
-            } else {
-                pen.text(place, cell.tone, &cell.text);
+/// How a list is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// The columns, from left to right.
+    pub columns: &'a [Column],
+    /// How many of them name the row. Only those are lit under the cursor: a whole line twice for
+    /// every cursor key is most of what the key costs on a slow line.
+    pub named: usize,
+    /// By which column the rows are sorted, where they can be.
+    pub sort: Option<Sort>,
+}
+
+impl Table<'_> {
+    /// Draws the head and the rows in view; `cells` makes the cells of one row.
+    pub fn draw<K: Clone + PartialEq>(
+        &self,
+        pen: &mut Pen<'_>,
+        area: Rect,
+        list: &Rows<K>,
+        cells: impl Fn(&K) -> Vec<Part>,
+    ) {
+        let mut lines = rows(area);
+        let Some(head) = lines.next() else { return };
+        draw_head(pen, head, self.columns, self.sort);
+        let height = usize::from(area.height.saturating_sub(1));
+        for (line, (key, here)) in lines.zip(list.window(height)) {
+            let places = places(self.columns, line);
+            for ((place, column), cell) in places.iter().zip(self.columns).zip(cells(key)) {
+                let Some(place) = *place else { continue };
+                if column.right {
+                    pen.right(place, cell.tone, &cell.text);
+                } else {
+                    pen.text(place, cell.tone, &cell.text);
+                }
             }
-        }
-        if here {
-            let text = Rect { x: line.x + 1, width: line.width.saturating_sub(1), ..line };
-            pen.tint(text, Tone::Selected);
+            if here {
+                pen.text(line, Tone::Accent, pen.signs.cursor);
+                let named = places.into_iter().take(self.named).flatten();
+                let right = named.map(Rect::right).max().unwrap_or(line.x);
+                let lit = Rect { x: line.x + 1, width: right.saturating_sub(line.x), ..line };
+                pen.tint(lit, Tone::Selected);
+            }
         }
     }
 }
