@@ -48,11 +48,19 @@ async fn older_events_are_fetched_on_the_way_down() {
     let mut snapshot = snapshot(vec![]);
     snapshot.audit = (501..=520).map(|seq| audit_event(seq, "session.ended", "it ended")).collect();
     let mut walk = Walk::at(snapshot, (80, 24), true);
-    walk.sees("No session yet").await.key(Key::Char('4')).sees("#520").await.key(Key::End);
+    walk.sees("No session yet")
+        .await
+        .key(Key::Char('4'))
+        .sees("#520")
+        .await
+        .key(Key::End)
+        .types("/older")
+        .sees("Nothing among")
+        .await;
     let older = (1..=500).map(|seq| audit_event(seq, "session.older", "it was")).collect();
     let asked = walk.answers(Ok(Reply::Audit(older))).await;
     assert_eq!(asked, Command::AuditTail { limit: 500, before: Some(501) });
-    walk.key(Key::End).sees("#1 ").await;
+    walk.sees("#500").await.key(Key::Enter).key(Key::End).sees("#1 ").await;
 }
 
 #[tokio::test]
@@ -61,7 +69,7 @@ async fn older_sessions_are_fetched_on_the_way_down() {
     let mut snapshot = snapshot((0..50).map(ended).collect());
     snapshot.sessions_ended_total = 60;
     let mut walk = Walk::at(snapshot, (80, 24), true);
-    walk.sees("60 sessions").await.key(Key::End);
+    walk.sees("60 sessions").await.types("/oldest").sees("No session fits").await;
     let (command, reply) = walk.asked().await;
     let Command::Sessions(query) = command else { panic!("{command:?}") };
     assert_eq!((query.offset, query.state), (50, Some(SessionState::Ended)));
@@ -70,7 +78,7 @@ async fn older_sessions_are_fetched_on_the_way_down() {
     let mut older: Vec<_> = (100..109).map(ended).collect();
     older.push(oldest);
     reply.send(Ok(Reply::Sessions(older))).unwrap();
-    walk.key(Key::End).sees("the-oldest").await;
+    walk.sees("── the-oldest").await;
 }
 
 #[tokio::test]

@@ -55,7 +55,8 @@ impl<'a> Pen<'a> {
     /// Writes a text at the left of `area`'s first row, cut with an ellipsis where it is too wide,
     /// and returns what is left of that row.
     pub fn text(&mut self, area: Rect, tone: Tone, text: &str) -> Rect {
-        self.styled(area, self.style(tone), text)
+        // What stood there leaves nothing of its look behind.
+        self.styled(area, Style::reset().patch(self.style(tone)), text)
     }
 
     /// Writes a text at the right end of `area`'s first row, and returns what is left of that row.
