@@ -18,7 +18,8 @@ pub(super) struct File {
     pub ui: Option<UiTable>,
     pub provider: Vec<Spanned<ProviderTable>>,
     pub site: Vec<Spanned<SiteTable>>,
-    pub target: Vec<Spanned<TargetTable>>,
+    /// Boxed, since there may be ten thousand and the list is moved as it grows.
+    pub target: Vec<Spanned<Box<TargetTable>>>,
 }
 
 /// `[policy]`: what sessions may be.

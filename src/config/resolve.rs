@@ -10,7 +10,7 @@ use std::str::FromStr;
 use toml::Spanned;
 
 use super::error::{Flaw, listed, nearest};
-use super::file::{File, PolicyTable, ProviderTable, SiteTable, TargetTable, Text, UiTable};
+use super::file::{File, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable};
 use super::{Config, DIRECT, ProviderSettings, UiSettings, When};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{IdError, ProviderId, SiteId, TargetId};
@@ -23,15 +23,15 @@ use crate::domain::time::Span;
 
 /// Fills in the defaults and checks everything.
 pub(super) fn resolve(file: File) -> Result<Config, Flaw> {
-    let policy = policy(file.policy.unwrap_or_default())?;
+    let policy = policy(&file.policy.unwrap_or_default())?;
     let ui = ui(&file.ui.unwrap_or_default())?;
     let providers = providers(&file.provider)?;
-    let sites = sites(file.site, &providers)?;
-    let targets = targets(file.target, &sites, &policy)?;
+    let sites = sites(&file.site, &providers)?;
+    let targets = targets(&file.target, &sites, &policy)?;
     Ok(Config { policy, ui, providers, catalogue: Catalogue { sites, targets } })
 }
 
-fn policy(table: PolicyTable) -> Result<Policy, Flaw> {
+fn policy(table: &PolicyTable) -> Result<Policy, Flaw> {
     let duration_max = match &table.duration_max {
         Some(text) => session_length("policy.duration-max", text)?,
         None => DURATION_MAX,
@@ -40,22 +40,23 @@ fn policy(table: PolicyTable) -> Result<Policy, Flaw> {
         Some(text) => session_length("policy.duration-default", text)?,
         None => DURATION_DEFAULT.min(duration_max),
     };
-    if let Some(text) = table.duration_default.filter(|_| duration_default > duration_max) {
+    if let Some(text) = table.duration_default.as_ref().filter(|_| duration_default > duration_max)
+    {
         let what = format!(
             "`policy.duration-default`: `{duration_default}` is longer than \
              `policy.duration-max`, `{duration_max}`"
         );
         return Err(Flaw::new(text.span(), what).hint("make one shorter or the other longer"));
     }
-    let reason_pattern = match table.reason_pattern {
-        Some(text) if !text.get_ref().is_empty() => Some(pattern(&text)?),
+    let reason_pattern = match &table.reason_pattern {
+        Some(text) if !text.get_ref().is_empty() => Some(pattern(text)?),
         _ => None,
     };
     Ok(Policy {
         duration_max,
         duration_default,
         reason_pattern,
-        ad_hoc_targets: table.ad_hoc_targets.is_none_or(Spanned::into_inner),
+        ad_hoc_targets: table.ad_hoc_targets.as_ref().is_none_or(|allowed| *allowed.get_ref()),
         idle: idle("policy.idle", table.idle.as_ref())?.flatten(),
     })
 }
@@ -113,26 +114,25 @@ fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<ProviderSettings>,
 }
 
 fn sites(
-    tables: Vec<Spanned<SiteTable>>,
+    tables: &[Spanned<SiteTable>],
     providers: &[ProviderSettings],
 ) -> Result<BTreeMap<SiteId, Site>, Flaw> {
     let mut seen = Seen::default();
     let mut sites = BTreeMap::new();
     for table in tables {
         let span = table.span();
-        let table = table.into_inner();
+        let table = table.get_ref();
         let id_text = required("site", "id", &span, table.id.as_ref(), "id = \"acme-prod\"")?;
         let id: SiteId = name("site.id", id_text)?;
         seen.add("site.id", id.as_str(), id_text.span())?;
-        let name = label("site.name", table.name)?.unwrap_or_else(|| id.to_string());
-        let ranges = table.private_ranges.map(Spanned::into_inner).unwrap_or_default();
-        let private_ranges = ranges
+        let name = label("site.name", table.name.as_ref())?.unwrap_or_else(|| id.to_string());
+        let private_ranges = items(table.private_ranges.as_ref())
             .iter()
             .map(|text| parsed::<Prefix>("site.private-ranges", text))
             .collect::<Result<_, _>>()?;
-        let order = table.providers.map(Spanned::into_inner).unwrap_or_default();
+        let order = items(table.providers.as_ref());
         let mut used = Seen::default();
-        for text in &order {
+        for text in order {
             used.add("site.providers", text.get_ref(), text.span())?;
         }
         let known = || providers.iter().map(|provider| provider.id.as_str());
@@ -149,32 +149,37 @@ fn sites(
 }
 
 fn targets(
-    tables: Vec<Spanned<TargetTable>>,
+    tables: &[Spanned<Box<TargetTable>>],
     sites: &BTreeMap<SiteId, Site>,
     policy: &Policy,
 ) -> Result<BTreeMap<TargetId, Target>, Flaw> {
-    let mut ids = Seen::default();
     let mut ports = Seen::default();
-    let mut targets = Vec::with_capacity(tables.len());
+    let mut targets = BTreeMap::new();
     for table in tables {
         let span = table.span();
-        let table = table.into_inner();
-        if let Some(id) = &table.id {
-            ids.add("target.id", id.get_ref(), id.span())?;
-        }
+        let table = table.get_ref();
         if let Some(port) = &table.local_port {
             ports.add("target.local-port", &port.get_ref().to_string(), port.span())?;
         }
         let target = target(&span, table, sites, policy)?;
-        targets.push((target.id.clone(), target));
+        if targets.insert(target.id.clone(), target).is_some() {
+            return Err(id_used_twice(tables));
+        }
     }
-    // Sorted all at once, which is quicker than one by one.
-    Ok(targets.into_iter().collect())
+    Ok(targets)
+}
+
+/// Finds the id that two targets share; looking for it only then keeps the usual case quick.
+fn id_used_twice(tables: &[Spanned<Box<TargetTable>>]) -> Flaw {
+    let mut ids = Seen::default();
+    let mut named = tables.iter().filter_map(|table| table.get_ref().id.as_ref());
+    let flaw = named.find_map(|id| ids.add("target.id", id.get_ref(), id.span()).err());
+    flaw.unwrap_or_else(|| Flaw::new(0..0, "`target.id`: two targets have the same"))
 }
 
 fn target(
     span: &Range<usize>,
-    table: TargetTable,
+    table: &TargetTable,
     sites: &BTreeMap<SiteId, Site>,
     policy: &Policy,
 ) -> Result<Target, Flaw> {
@@ -200,15 +205,15 @@ fn target(
         None => None,
     };
     Ok(Target {
-        name: label("target.name", table.name)?.unwrap_or_else(|| id.to_string()),
+        name: label("target.name", table.name.as_ref())?.unwrap_or_else(|| id.to_string()),
         id,
         site,
         kind,
         address,
         reachability: word("target.reachability", table.reachability.as_ref(), &REACHABILITIES)?
             .unwrap_or_default(),
-        user: argument("target.user", table.user)?,
-        database: argument("target.database", table.database)?,
+        user: argument("target.user", table.user.as_ref())?,
+        database: argument("target.database", table.database.as_ref())?,
         listen: listen(table.listen.as_ref(), table.local_port.as_ref())?,
         idle: idle("target.idle", table.idle.as_ref())?.unwrap_or(policy.idle),
         duration_max,
@@ -277,14 +282,14 @@ fn idle(key: &str, text: Option<&Spanned<String>>) -> Result<Option<Option<Span>
 }
 
 /// A text that people read: one line, without what a terminal would act on or hide.
-fn label(key: &str, text: Text) -> Result<Option<String>, Flaw> {
+fn label(key: &str, text: Option<&Spanned<String>>) -> Result<Option<String>, Flaw> {
     let Some(text) = text else { return Ok(None) };
     if text.get_ref().trim().is_empty() {
         return Err(Flaw::new(text.span(), format!("`{key}` is empty"))
             .hint("write a short line of plain text, or leave the key out"));
     }
-    check_plain(key, &text)?;
-    Ok(Some(text.into_inner()))
+    check_plain(key, text)?;
+    Ok(Some(text.get_ref().clone()))
 }
 
 fn check_plain(key: &str, text: &Spanned<String>) -> Result<(), Flaw> {
@@ -300,8 +305,8 @@ fn check_plain(key: &str, text: &Spanned<String>) -> Result<(), Flaw> {
 }
 
 /// A label that becomes a word of a command, so it must not look like an option.
-fn argument(key: &str, text: Text) -> Result<Option<String>, Flaw> {
-    if let Some(text) = text.as_ref().filter(|text| text.get_ref().starts_with('-')) {
+fn argument(key: &str, text: Option<&Spanned<String>>) -> Result<Option<String>, Flaw> {
+    if let Some(text) = text.filter(|text| text.get_ref().starts_with('-')) {
         let what =
             format!("`{key}` starts with `-`, so that a command would take it for an option");
         return Err(Flaw::new(text.span(), what).hint("write a name that starts with a letter"));
@@ -368,6 +373,10 @@ fn unknown_name<'a>(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add a `[[{noun}]]` with this id, or mend the name"),
     })
+}
+
+fn items(list: Option<&Spanned<Vec<Spanned<String>>>>) -> &[Spanned<String>] {
+    list.map_or(&[], |list| list.get_ref())
 }
 
 /// Names and numbers that must differ from each other.
