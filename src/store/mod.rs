@@ -3,6 +3,8 @@
 //! Everything that belongs to one decision is one [`Batch`], durable as a whole or not at all.
 //! Journals and audit are only ever appended to.
 
+pub mod chain;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
