@@ -4,6 +4,7 @@
 //! Journals and audit are only ever appended to.
 
 pub mod chain;
+pub mod lock;
 
 use async_trait::async_trait;
 use thiserror::Error;

@@ -26,6 +26,7 @@ mod engine_life;
 mod engine_trouble;
 mod forward;
 mod layering;
+mod store_lock;
 mod support;
 mod tidy;
 mod tui_bytes;

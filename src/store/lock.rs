@@ -1,0 +1,142 @@
+//! The state lock: whoever holds it is the one engine of a state directory.
+//!
+//! It is a flock(2) on the file `lock`. Such a lock belongs to the open file, not to a process: it
+//! goes away with the last descriptor, also when the process is killed, and it can be given to
+//! another process by giving it the descriptor. What the file says (the process that holds it) is
+//! for people; it decides nothing.
+//!
+//! The file is never deleted: between the deletion and the next lock, two could hold it.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use thiserror::Error;
+
+use crate::domain::text::shown;
+
+/// The lock, for as long as this lives or a copy of its descriptor does.
+#[derive(Debug)]
+pub struct StateLock {
+    file: File,
+}
+
+/// Why there is no lock.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LockError {
+    /// Another engine holds it.
+    #[error("the state in `{dir}` is in use by another engine{}", process(*.pid))]
+    Held {
+        /// The state directory.
+        dir: String,
+        /// The process, as far as the file says so.
+        pid: Option<u32>,
+    },
+    /// The file cannot be used.
+    #[error("`{path}` cannot be locked: {why}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl StateLock {
+    /// Takes the lock of a state directory, or says who holds it. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// When somebody holds it, or the file is not a regular file of ours.
+    pub fn acquire(state_dir: &Path) -> Result<Self, LockError> {
+        let path = state_dir.join(FILE);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = rustix::fs::open(&path, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| match error {
+                Errno::LOOP => refused(&path, "it is a link"),
+                other => failed(&path, other),
+            })?;
+        Self::of(file, &path)
+    }
+
+    /// Takes over a lock whose descriptor another process gave to this one.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor is not that of the lock of this state directory, or is not locked and
+    /// somebody else holds the lock.
+    pub fn from_fd(fd: OwnedFd, state_dir: &Path) -> Result<Self, LockError> {
+        let path = state_dir.join(FILE);
+        let expected = rustix::fs::stat(&path).map_err(|error| failed(&path, error))?;
+        let found = rustix::fs::fstat(&fd).map_err(|error| failed(&path, error))?;
+        if (found.st_dev, found.st_ino) != (expected.st_dev, expected.st_ino) {
+            return Err(refused(&path, "what was handed over is another file"));
+        }
+        Self::of(fd, &path)
+    }
+
+    /// Gives up the lock to whoever gets the descriptor.
+    ///
+    /// It is closed when a program is executed; the caller decides how it is passed on.
+    #[must_use]
+    pub fn into_fd(self) -> OwnedFd {
+        self.file.into()
+    }
+
+    fn of(fd: OwnedFd, path: &Path) -> Result<Self, LockError> {
+        let stat = rustix::fs::fstat(&fd).map_err(|error| failed(path, error))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(refused(path, "it is not a regular file"));
+        }
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(refused(path, "it belongs to another user"));
+        }
+        let mut file = File::from(fd);
+        match rustix::fs::flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let dir = path.parent().unwrap_or(path).to_string_lossy();
+                return Err(LockError::Held { dir: shown(&dir), pid: holder(&mut file) });
+            }
+            Err(other) => return Err(failed(path, other)),
+        }
+        if let Err(error) = sign(&mut file) {
+            // On a full disk, say. The lock holds, and only a message will be the poorer for it.
+            tracing::debug!(%error, "the lock does not say who holds it");
+        }
+        Ok(Self { file })
+    }
+}
+
+/// Writes down who holds the lock.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    let text = format!("{}\n", std::process::id());
+    file.rewind()?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
+/// Reads who holds the lock; nothing where they have not written it yet.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+fn failed(path: &Path, error: Errno) -> LockError {
+    refused(path, &std::io::Error::from(error).to_string())
+}
+
+fn refused(path: &Path, why: &str) -> LockError {
+    LockError::Io { path: shown(&path.to_string_lossy()), why: why.to_owned() }
+}
+
+const FILE: &str = "lock";
+const HOLDER_BYTES_MAX: u64 = 32;
