@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod lock;
+pub mod sqlite;
 
 use async_trait::async_trait;
 use thiserror::Error;
