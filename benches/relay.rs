@@ -19,9 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use breakglass::forward::{
-    Conduit, Dial, DialError, EVENTS_MAX, Endpoint, EndpointAddress, Listen, Settings,
-};
+use breakglass::domain::connect::EndpointAddress;
+use breakglass::forward::{Conduit, Dial, DialError, EVENTS_MAX, Endpoint, Listen, Settings};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -145,7 +144,7 @@ impl Dial for To {
 fn start_endpoint(runtime: &Runtime, target: SocketAddr) -> Outcome<(Endpoint, u16)> {
     let _inside = runtime.enter();
     let bound = Listen::Loopback { port: None }.bind()?;
-    let EndpointAddress::Loopback(port) = *bound.address() else { return Err("no port".into()) };
+    let EndpointAddress::Loopback { port } = *bound.address() else { return Err("no port".into()) };
     let settings = Settings::new(rustix::process::geteuid().as_raw());
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     thread::spawn(move || while heard.blocking_recv().is_some() {});

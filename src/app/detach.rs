@@ -67,7 +67,10 @@ pub(super) async fn start(world: &World) -> Result<(), NotStarted> {
 ///
 /// When the other engine does not come up; this process then goes on hosting, or, where even that
 /// fails, the report alone.
-pub(super) async fn hand_over(world: &World, host: Host) -> Result<u32, Result<StayedHere, Report>> {
+pub(super) async fn hand_over(
+    world: &World,
+    host: Host,
+) -> Result<u32, Result<StayedHere, Report>> {
     let (mut child, channel) = match spawn(world) {
         Ok(spawned) => spawned,
         Err(why) => return Err(Ok(StayedHere { host, why })),
@@ -83,7 +86,7 @@ pub(super) async fn hand_over(world: &World, host: Host) -> Result<u32, Result<S
         Ok(Answer::Held) => Report::new(Kind::Internal, "the lock did not arrive"),
     };
     end(&mut child);
-    let configured = |lives| host::configured(world, lives);
+    let configured = |lives| host::configured(world, host::load(world), lives);
     match Host::start(world, configured, false, parcel).await {
         Ok(host) => Err(Ok(StayedHere { host, why })),
         Err(error) => Err(Err(error.report())),
@@ -111,7 +114,7 @@ pub(super) async fn be_the_engine(world: &World) -> Result<u8, Report> {
         }
         None => (Parcel::pack(vec![]), None),
     };
-    let configured = |lives| host::configured(world, lives);
+    let configured = |lives| host::configured(world, host::load(world), lives);
     let started = Host::start(world, configured, true, parcel).await;
     let answer = match &started {
         Ok(_) => Answer::Serving { pid: std::process::id() },
@@ -162,9 +165,9 @@ async fn give(parcel: Parcel, channel: UnixStream) -> (Parcel, Result<Answer, Re
         let answer = exchange(&parcel, &mut channel);
         (parcel, answer)
     });
-    given.await.unwrap_or_else(|error| {
-        (Parcel::pack(vec![]), Err(Report::of(Kind::Internal, &error)))
-    })
+    given
+        .await
+        .unwrap_or_else(|error| (Parcel::pack(vec![]), Err(Report::of(Kind::Internal, &error))))
 }
 
 fn exchange(parcel: &Parcel, channel: &mut UnixStream) -> Result<Answer, Report> {

@@ -7,6 +7,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::Mode;
+
 use super::world::World;
 use crate::config::{self, Config, ProviderSettings};
 use crate::domain::catalogue::Catalogue;
@@ -14,6 +16,7 @@ use crate::domain::id::{InstallationId, ProviderId};
 use crate::domain::provider::ProviderKind;
 use crate::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Running};
 use crate::error::{Kind, Report};
+use crate::protocol::EngineHandle;
 use crate::provider::direct::Direct;
 use crate::socket::{self, Server};
 use crate::store::lock::{LockError, StateLock};
@@ -22,6 +25,8 @@ use crate::store::{Batch, Store};
 
 /// An engine in this process. Dropping it hangs up on every face.
 pub(super) struct Host {
+    /// How the face of this process reaches it.
+    pub handle: EngineHandle,
     pub running: Running,
     lock: StateLock,
     listener: OwnedFd,
@@ -78,12 +83,16 @@ impl Host {
             config::private_dir(dir, uid).map_err(|error| error.report())?;
         }
         let inherited = (parcel.take("lock"), parcel.take("socket"));
+        let state_dir = &world.places.state_dir;
         let lock = match inherited.0 {
-            Some(descriptor) => StateLock::from_fd(descriptor),
-            None => StateLock::acquire(&world.places.state_dir).map_err(|error| held(&error))?,
+            Some(descriptor) => StateLock::from_fd(descriptor, state_dir),
+            None => StateLock::acquire(state_dir),
         };
-        crate::logging::start(&world.places.state_dir);
-        let store = SqliteStore::open(&world.places.state_dir)
+        let mut lock = lock.map_err(|error| held(&error))?;
+        // Whatever this process makes from here on (log, socket) is its user's alone.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        crate::logging::start(state_dir);
+        let store = SqliteStore::open(state_dir)
             .await
             .map_err(|error| crate::engine::store_report(&error))?;
         let store: Arc<dyn Store> = Arc::new(store);
@@ -110,15 +119,14 @@ impl Host {
             Some(descriptor) => UnixListener::from(descriptor),
             None => bind(&world.socket())?,
         };
-        note_socket(world)?;
+        lock.listens_on(&world.socket());
         let broken = |error: std::io::Error| Report::of(Kind::Unavailable, &error);
         let kept = listener.try_clone().map_err(broken)?;
         listener.set_nonblocking(true).map_err(broken)?;
         let serving = tokio::net::UnixListener::from_std(listener).map_err(broken)?;
         let server = socket::serve(serving, running.handle.clone(), uid);
-        let running_handle = running.handle.for_origin(world.origin());
-        let running = Running { handle: running_handle, ..running };
-        Ok(Self { running, lock, listener: kept.into(), _server: server })
+        let handle = running.handle.for_origin(world.origin());
+        Ok(Self { handle, running, lock, listener: kept.into(), _server: server })
     }
 
     /// Brings every session to rest and packs everything that this process holds; nothing of it
@@ -141,10 +149,17 @@ impl Host {
 
 /// Removes the socket of an engine that has stopped; the lock is still held.
 pub(super) fn clear_away(world: &World) {
-    for path in [world.socket(), world.socket_note()] {
-        // One that is not there is gone.
-        std::fs::remove_file(path).ok();
-    }
+    // One that is not there is gone.
+    std::fs::remove_file(world.socket()).ok();
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+///
+/// Its first mistake.
+pub(super) fn load(world: &World) -> Result<Config, Report> {
+    Config::load(&world.places.config_file, world.operator.uid).map_err(|error| error.report())
 }
 
 /// What the configuration says. A broken one blocks opening, never teardown: while sessions live,
@@ -153,9 +168,12 @@ pub(super) fn clear_away(world: &World) {
 /// # Errors
 ///
 /// When the configuration is broken and nothing lives.
-pub(super) fn configured(world: &World, lives: bool) -> Result<Network, Report> {
+pub(super) fn configured(
+    world: &World,
+    loaded: Result<Config, Report>,
+    lives: bool,
+) -> Result<Network, Report> {
     let path = world.places.config_file.clone();
-    let loaded = Config::load(&path, world.operator.uid).map_err(|error| error.report());
     let (config, problem) = match loaded {
         Ok(config) => (config, None),
         Err(report) if lives => (built_in(&path)?, Some(report)),
@@ -206,9 +224,9 @@ impl KeepSettings for InFile {
 fn held(error: &LockError) -> NoHost {
     let report = Report::of(Kind::Unavailable, error);
     match error {
-        LockError::Held { .. } => NoHost::Held(
-            report.hint("wait a moment and try again; breakglass doctor tells more"),
-        ),
+        LockError::Held { .. } => {
+            NoHost::Held(report.hint("wait a moment and try again; breakglass doctor tells more"))
+        }
         _ => NoHost::Failed(report),
     }
 }
@@ -251,15 +269,6 @@ fn bind(path: &Path) -> Result<UnixListener, Report> {
     // Its directory is ours alone, so nobody could come before this.
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(broken)?;
     Ok(listener)
-}
-
-fn note_socket(world: &World) -> Result<(), Report> {
-    let note = world.socket_note();
-    let path = world.socket().to_string_lossy().into_owned();
-    std::fs::write(&note, path).map_err(|error| {
-        Report::new(Kind::Unavailable, format!("cannot write `{}`", note.display()))
-            .because(error.to_string())
-    })
 }
 
 const INSTALLATION: &str = "installation";

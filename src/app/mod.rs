@@ -18,7 +18,8 @@ use std::process::ExitCode;
 
 use crate::cli::args::{self, Invocation};
 use crate::cli::output::Output;
-use crate::cli::{self, Context, ProcessSignals, Task};
+use crate::cli::signals::ProcessSignals;
+use crate::cli::{self, Context, Task};
 use crate::error::{Kind, Report};
 use world::World;
 

@@ -10,8 +10,9 @@ use super::detach;
 use super::world::World;
 use crate::cli::Engines;
 use crate::error::{Kind, Report};
-use crate::protocol::EngineHandle;
+use crate::protocol::{Command, EngineHandle};
 use crate::socket::{self, AttachError, Attached};
+use crate::store::lock::StateLock;
 
 /// How the faces of this process get hold of the engine.
 pub(super) struct Reach {
@@ -45,6 +46,13 @@ impl Reach {
         Ok(None)
     }
 
+    /// Attaches to the engine if one runs and stays: one that is just leaving because nothing lives
+    /// counts as gone. A call makes it stay.
+    async fn staying(&self) -> Result<Option<EngineHandle>, Report> {
+        let Some(handle) = self.running().await? else { return Ok(None) };
+        Ok(handle.call(Command::Status).await.is_ok().then_some(handle))
+    }
+
     /// Attaches to an engine that another process is just starting or handing over.
     ///
     /// # Errors
@@ -52,7 +60,7 @@ impl Reach {
     /// When none comes up in time.
     pub async fn soon(&self) -> Result<EngineHandle, Report> {
         for _ in 0..TRIES {
-            if let Some(handle) = self.running().await? {
+            if let Some(handle) = self.staying().await? {
                 return Ok(handle);
             }
             sleep(BETWEEN_TRIES).await;
@@ -63,8 +71,9 @@ impl Reach {
 
     /// Where an engine may serve: where the last one said it does, and where one would now.
     fn sockets(&self) -> Vec<PathBuf> {
-        let noted = std::fs::read_to_string(self.world.socket_note()).ok().map(PathBuf::from);
-        let mut sockets: Vec<_> = noted.into_iter().filter(|path| path.is_absolute()).collect();
+        // Another login of the same user may have another runtime directory, or none.
+        let noted = StateLock::socket_of(&self.world.places.state_dir);
+        let mut sockets: Vec<_> = noted.into_iter().collect();
         let usual = self.world.socket();
         if !sockets.contains(&usual) {
             sockets.push(usual);
@@ -76,7 +85,7 @@ impl Reach {
 #[async_trait]
 impl Engines for Reach {
     async fn attach_or_start(&self) -> Result<EngineHandle, Report> {
-        if let Some(handle) = self.running().await? {
+        if let Some(handle) = self.staying().await? {
             return Ok(handle);
         }
         match detach::start(&self.world).await {

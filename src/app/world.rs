@@ -32,10 +32,8 @@ impl World {
     ///
     /// When there is no place to keep state.
     pub fn read(global: &Global) -> Result<Self, Report> {
-        let overrides = Overrides {
-            config_file: global.config.clone(),
-            state_dir: global.state_dir.clone(),
-        };
+        let overrides =
+            Overrides { config_file: global.config.clone(), state_dir: global.state_dir.clone() };
         let places = Places::new(&Environment::of_this_process(), &overrides)
             .map_err(|error| error.report())?;
         let uid = rustix::process::getuid().as_raw();
@@ -54,12 +52,6 @@ impl World {
     /// Where the engine's socket is made.
     pub fn socket(&self) -> PathBuf {
         self.places.runtime_dir.join("engine.sock")
-    }
-
-    /// Where an engine notes which socket it serves: another login of the same user may have
-    /// another runtime directory, or none.
-    pub fn socket_note(&self) -> PathBuf {
-        self.places.state_dir.join("engine.at")
     }
 
     /// Who calls, and where they sit.

@@ -40,6 +40,12 @@ pub fn shown(text: &str) -> String {
     clean(text, SHOWN_CHARS_MAX).into_owned()
 }
 
+/// Returns a number and its noun: `1 session`, `2 sessions`.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// True when a terminal would act on the character, or a person could not see it.
 #[must_use]
 pub fn must_show(c: char) -> bool {

@@ -17,6 +17,7 @@ use super::shared::{EngineParts, Shared, store_report};
 use crate::clock::{Anchor, Clock};
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
+use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::forward::Parts;
@@ -388,10 +389,11 @@ impl Core {
         let handed_over = !inherited.is_empty();
         let found = recovery::take_up(&self.shared, journals, inherited, &self.updates);
         let count = found.sessions.len();
+        let sessions = text::counted(count, "session");
         let (kind, what) = match (handed_over, count) {
-            (true, count) => ("engine.handed_over", format!("{count} sessions were taken over")),
+            (true, _) => ("engine.handed_over", format!("Engine took over {sessions}")),
             (false, 0) => ("engine.started", "Engine started".to_owned()),
-            (false, count) => ("engine.recovered", format!("{count} sessions were taken up")),
+            (false, _) => ("engine.recovered", format!("Engine took up {sessions}")),
         };
         let draft = chronicle::plain(&self.shared, kind, &what, &Who::engine(), None);
         let anchor = serde_json::to_string(&self.shared.clock.anchor()).unwrap_or_default();
@@ -412,7 +414,7 @@ impl Core {
         }
         for (id, why) in found.damaged {
             let text = format!("the journal of session {} cannot be trusted: {why}", id.short());
-            self.alarm(format!("damaged {id}"), crate::domain::text::shown(&text), Some(id));
+            self.alarm(format!("damaged {id}"), text::shown(&text), Some(id));
         }
         for taken_up in found.sessions {
             let view = Some(taken_up.interpreter.view());

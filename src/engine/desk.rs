@@ -12,6 +12,7 @@ use super::shared::{Shared, store_report};
 use crate::domain::audit_event::{Actor, Object};
 use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::request::OpenRequest;
+use crate::domain::text;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, Origin, Reply, SessionQuery, SessionState, SessionView};
 use crate::session::{EndReason, Entry, Fact, Session};
@@ -194,7 +195,7 @@ fn end(core: &mut Core, id: SessionId, reason: Option<String>, who: Who, reply: 
     let by_themselves = who.actor.operator.as_ref().map(|it| it.uid) == opened_by;
     let end_reason =
         if by_themselves { EndReason::EndedByOperator } else { EndReason::EndedByAdmin };
-    let detail = reason.map(|text| crate::domain::text::shown(text.trim()));
+    let detail = reason.map(|text| text::shown(text.trim()));
     let detail = detail.filter(|text| !text.is_empty());
     order(core, id, reply, |reply| Order::End {
         reason: end_reason,
@@ -355,8 +356,8 @@ fn no_such_provider(id: &ProviderId) -> Report {
 }
 
 fn sessions_live(core: &Core) -> Report {
-    let count = core.sessions.len();
-    Report::new(Kind::Denied, format!("{count} sessions live; the engine stays with them"))
+    let sessions = text::counted(core.sessions.len(), "session");
+    Report::new(Kind::Denied, format!("the engine stays: {sessions} not ended yet"))
         .hint("breakglass end --all, then breakglass engine stop")
 }
 

@@ -113,9 +113,9 @@ impl Doors {
         let settings = settings(action);
         let endpoint = Endpoint::start(bound, dial, settings, behind.events)
             .map_err(|error| error.to_string())?;
-        let address = shown(endpoint.address());
+        let artifact = artifact(endpoint.address());
         self.keep(session, endpoint);
-        Ok(Opened { artifact: artifact(&address), alarm })
+        Ok(Opened { artifact, alarm })
     }
 
     /// Goes on with an endpoint that another process took apart.
@@ -133,7 +133,7 @@ impl Doors {
 
     /// Sees whether the endpoint of a session is open in this process.
     pub fn look(&self, session: SessionId) -> Option<Artifact> {
-        self.doors().get(&session).map(|door| artifact(&shown(door.endpoint.address())))
+        self.doors().get(&session).map(|door| artifact(door.endpoint.address()))
     }
 
     /// Closes the endpoint of a session and every connection through it.
@@ -209,15 +209,6 @@ fn wanted(
 
 fn settings(action: &EndpointAction) -> Settings {
     Settings { idle_limit: action.idle.map(Span::to_std), ..Settings::new(action.owner) }
-}
-
-fn shown(address: &forward::EndpointAddress) -> EndpointAddress {
-    match address {
-        forward::EndpointAddress::Loopback(port) => EndpointAddress::Loopback { port: *port },
-        forward::EndpointAddress::Unix(path) => {
-            EndpointAddress::Unix { path: path.to_string_lossy().into_owned() }
-        }
-    }
 }
 
 fn artifact(address: &EndpointAddress) -> Artifact {

@@ -90,7 +90,14 @@ pub(super) struct Interpreter {
     door_sender: mpsc::Sender<ForwardEvent>,
     counters: Option<Arc<Counters>>,
     traffic: Traffic,
-    handing_over: Option<oneshot::Sender<Option<Parts>>>,
+    handing_over: Option<HandingOver>,
+}
+
+/// A hand-over that waits for what is under way.
+struct HandingOver {
+    reply: oneshot::Sender<Option<Parts>>,
+    /// When it waits no longer.
+    by: Timestamp,
 }
 
 /// How many orders may wait.
@@ -158,8 +165,13 @@ impl Interpreter {
                     self.tell_traffic().await;
                 }
             }
-            if self.handing_over.is_some() && self.under_way.is_empty() {
-                return self.give_away().await;
+            if let Some(handing_over) = &self.handing_over {
+                if self.shared.now() >= handing_over.by {
+                    self.abandon_effects().await;
+                }
+                if self.under_way.is_empty() {
+                    return self.give_away().await;
+                }
             }
         }
         self.tell(Update::Finished(self.session.id())).await;
@@ -178,7 +190,8 @@ impl Interpreter {
         let again = unsaved.then_some(SAVE_AGAIN);
         let watched = self.traffic.connections_open > 0 && self.shared.is_watched();
         let traffic = watched.then_some(TRAFFIC_EVERY);
-        [due, again, traffic].into_iter().flatten().min()
+        let patience = self.handing_over.as_ref().map(|it| it.by.since(self.shared.now()).to_std());
+        [due, again, traffic, patience].into_iter().flatten().min()
     }
 
     async fn take_order(&mut self, order: Order) {
@@ -202,7 +215,10 @@ impl Interpreter {
                 reply.send(retried.map(|()| self.view())).ok();
             }
             Order::Wake => self.advance_by_itself(vec![]).await,
-            Order::HandOver { reply } => self.handing_over = Some(reply),
+            Order::HandOver { reply } => {
+                let by = self.shared.now() + HAND_OVER_PATIENCE;
+                self.handing_over = Some(HandingOver { reply, by });
+            }
         }
     }
 
@@ -236,7 +252,8 @@ impl Interpreter {
         };
         let Some(place) = self.under_way.iter().position(|(task, _)| *task == id) else { return };
         let (_, effect) = self.under_way.swap_remove(place);
-        let done = done.unwrap_or_else(|| Done { fact: broken(&effect), alarm: None });
+        let failed = "the program failed while doing this; its log says how";
+        let done = done.unwrap_or_else(|| Done { fact: broken(&effect, failed), alarm: None });
         if let Some(text) = done.alarm {
             self.notice(Severity::Alarm, text).await;
         }
@@ -423,9 +440,18 @@ impl Interpreter {
     async fn give_away(mut self) {
         self.advance_by_itself(vec![Fact::HandedOver]).await;
         let parts = self.shared.doors.dismantle(self.session.id()).await;
-        if let Some(reply) = self.handing_over.take() {
-            reply.send(parts).ok();
+        if let Some(handing_over) = self.handing_over.take() {
+            handing_over.reply.send(parts).ok();
         }
+    }
+
+    /// Lets go of what does not answer before a hand-over: the next engine looks what came of it.
+    async fn abandon_effects(&mut self) {
+        self.effects.abort_all();
+        while self.effects.join_next().await.is_some() {}
+        let why = "it had not answered when the engine handed over";
+        let facts = self.under_way.drain(..).map(|(_, effect)| broken(&effect, why)).collect();
+        self.advance_by_itself(facts).await;
     }
 
     async fn notice(&self, severity: Severity, text: String) {
@@ -459,9 +485,9 @@ impl Interpreter {
     }
 }
 
-/// What a carrier that broke down leaves: a change with an unknown outcome, a look in vain.
-fn broken(effect: &Effect) -> Fact {
-    let why = "the program failed while doing this; its log says how".to_owned();
+/// What an effect leaves that gave no answer: a change with an unknown outcome, a look in vain.
+fn broken(effect: &Effect, why: &str) -> Fact {
+    let why = why.to_owned();
     match effect {
         Effect::Apply { step, .. } => Fact::OutcomeUnknown { step: *step, why },
         Effect::Look { step, .. } => Fact::LookFailed { step: *step, why },
@@ -477,6 +503,7 @@ fn journal_failed(report: &Report) -> Fact {
     }
 }
 
+const HAND_OVER_PATIENCE: Span = Span::from_seconds(10);
 const SAVE_AGAIN: Duration = Duration::from_secs(5);
 const TRAFFIC_EVERY: Duration = Duration::from_secs(1);
 const DOOR_EVENTS_AT_ONCE: usize = 512;

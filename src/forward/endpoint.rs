@@ -14,14 +14,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::connect::EndpointAddress;
 use crate::forward::buffer::BufferPool;
 use crate::forward::listener::{Door, Listener};
 use crate::forward::parts::{Parts, Passed};
 use crate::forward::peer::{Doorman, Refusal, TurnedAway};
 use crate::forward::relay::{Accepted, Activity, Link, Shared, carry, serve};
 use crate::forward::{
-    Bound, CloseReason, Conduit, Counters, Dial, EndpointAddress, ForwardEvent, Peer, Settings,
-    Totals,
+    Bound, CloseReason, Conduit, Counters, Dial, ForwardEvent, Peer, Settings, Totals,
 };
 
 /// Pause after the system had nothing left for a new connection, if none ends before.

@@ -9,7 +9,6 @@
 //!   makes the file, so there is no moment with a wider one, whatever the umask. Its folder must be
 //!   0700 and ours. A file left by a dead process is told from a live one by connecting to it.
 
-use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -20,8 +19,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use serde::{Deserialize, Serialize};
 
+use crate::domain::connect::EndpointAddress;
 use crate::forward::{Conduit, Peer};
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
@@ -43,25 +42,6 @@ pub enum Listen {
         /// Where the socket file is made. Its folder is made with mode 0700 if it is missing.
         path: PathBuf,
     },
-}
-
-/// Where an endpoint listens: what the operator pastes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndpointAddress {
-    /// A port on `127.0.0.1`.
-    Loopback(u16),
-    /// A socket file.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for EndpointAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loopback(port) => write!(f, "{}:{port}", Ipv4Addr::LOCALHOST),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
 }
 
 /// Why an endpoint cannot listen.
@@ -176,8 +156,8 @@ impl Bound {
             return Err(BindError::NotThatListener { address });
         }
         let file = match &address {
-            EndpointAddress::Loopback(_) => None,
-            EndpointAddress::Unix(path) => Some(SocketFile::at(path)),
+            EndpointAddress::Loopback { .. } => None,
+            EndpointAddress::Unix { path } => Some(SocketFile::at(Path::new(path))),
         };
         Ok(Self { fd, address, file })
     }
@@ -185,12 +165,12 @@ impl Bound {
     /// Splits into what is polled and what must outlive it.
     pub(super) fn into_listener(self) -> io::Result<(Listener, Door)> {
         let listener = match self.address {
-            EndpointAddress::Loopback(_) => {
+            EndpointAddress::Loopback { .. } => {
                 let listener = std::net::TcpListener::from(self.fd);
                 listener.set_nonblocking(true)?;
                 Listener::Tcp(tokio::net::TcpListener::from_std(listener)?)
             }
-            EndpointAddress::Unix(_) => {
+            EndpointAddress::Unix { .. } => {
                 let listener = unix::UnixListener::from(self.fd);
                 listener.set_nonblocking(true)?;
                 Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
@@ -253,7 +233,7 @@ fn bind_loopback(port: u16) -> Result<Bound, BindError> {
     let listener = std::net::TcpListener::bind(wanted).map_err(failed)?;
     rustix::net::listen(&listener, BACKLOG).map_err(|errno| failed(errno.into()))?;
     let port = listener.local_addr().map_err(failed)?.port();
-    Ok(Bound { fd: listener.into(), address: EndpointAddress::Loopback(port), file: None })
+    Ok(Bound { fd: listener.into(), address: EndpointAddress::Loopback { port }, file: None })
 }
 
 fn bind_unix(path: &Path) -> Result<Bound, BindError> {
@@ -262,13 +242,15 @@ fn bind_unix(path: &Path) -> Result<Bound, BindError> {
     }
     require_private_folder(path)?;
     clear_stale(path)?;
+    // What is pasted and kept in the journal is text.
+    let text = path.to_str().ok_or_else(|| system(path, io::ErrorKind::InvalidFilename.into()))?;
     let fd = bound_socket(path).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::SocketInUse { path: path.to_owned() },
         _ => system(path, source),
     })?;
     let file = SocketFile::at(path);
     rustix::net::listen(&fd, BACKLOG).map_err(|errno| system(path, errno.into()))?;
-    Ok(Bound { fd, address: EndpointAddress::Unix(path.to_owned()), file: Some(file) })
+    Ok(Bound { fd, address: EndpointAddress::Unix { path: text.to_owned() }, file: Some(file) })
 }
 
 fn bound_socket(path: &Path) -> io::Result<OwnedFd> {
@@ -340,13 +322,13 @@ fn listens_on(fd: &OwnedFd, address: &EndpointAddress) -> io::Result<bool> {
     }
     let copy = fd.as_fd().try_clone_to_owned()?;
     match address {
-        EndpointAddress::Loopback(port) => {
+        EndpointAddress::Loopback { port } => {
             let expected = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             Ok(std::net::TcpListener::from(copy).local_addr()? == expected)
         }
-        EndpointAddress::Unix(path) => {
+        EndpointAddress::Unix { path } => {
             let found = unix::UnixListener::from(copy).local_addr()?;
-            Ok(found.as_pathname() == Some(path.as_path()))
+            Ok(found.as_pathname() == Some(Path::new(path)))
         }
     }
 }
@@ -406,7 +388,7 @@ mod tests {
     #[test]
     fn a_free_port_is_chosen_and_shown() {
         let bound = Listen::Loopback { port: None }.bind().unwrap();
-        let EndpointAddress::Loopback(port) = *bound.address() else { panic!("a port") };
+        let EndpointAddress::Loopback { port } = *bound.address() else { panic!("a port") };
         assert_ne!(port, 0);
         assert_eq!(bound.address().to_string(), format!("127.0.0.1:{port}"));
     }
@@ -414,7 +396,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_refused_in_words() {
         let first = Listen::Loopback { port: None }.bind().unwrap();
-        let EndpointAddress::Loopback(port) = *first.address() else { panic!("a port") };
+        let EndpointAddress::Loopback { port } = *first.address() else { panic!("a port") };
         let refused = Listen::Loopback { port: Some(port) }.bind().unwrap_err();
         assert!(matches!(refused, BindError::InUse { port: p } if p == port));
         drop(first);
@@ -436,18 +418,18 @@ mod tests {
     #[test]
     fn a_descriptor_that_does_not_listen_there_is_refused() {
         let bound = Listen::Loopback { port: None }.bind().unwrap();
-        let EndpointAddress::Loopback(port) = *bound.address() else { panic!("a port") };
-        let elsewhere = EndpointAddress::Loopback(port.wrapping_add(1));
+        let EndpointAddress::Loopback { port } = *bound.address() else { panic!("a port") };
+        let elsewhere = EndpointAddress::Loopback { port: port.wrapping_add(1) };
         let refused = Bound::from_fd(elsewhere, bound.into_fd()).unwrap_err();
         assert!(matches!(refused, BindError::NotThatListener { .. }));
 
         let everywhere = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let port = everywhere.local_addr().unwrap().port();
-        let refused = Bound::from_fd(EndpointAddress::Loopback(port), everywhere.into());
+        let refused = Bound::from_fd(EndpointAddress::Loopback { port }, everywhere.into());
         assert!(matches!(refused, Err(BindError::NotThatListener { .. })));
 
         let file = std::fs::File::open("/dev/null").unwrap();
-        let refused = Bound::from_fd(EndpointAddress::Loopback(port), file.into());
+        let refused = Bound::from_fd(EndpointAddress::Loopback { port }, file.into());
         assert!(matches!(refused, Err(BindError::NotThatListener { .. })));
     }
 

@@ -47,7 +47,7 @@ mod relay;
 pub use conduit::Conduit;
 pub use counters::{Counters, Totals};
 pub use endpoint::{Endpoint, EndpointError};
-pub use listener::{BindError, Bound, EndpointAddress, Listen};
+pub use listener::{BindError, Bound, Listen};
 pub use parts::{Direction, Parts, PartsError, PartsNote, Passed, PassedNote};
 pub use peer::Refusal;
 

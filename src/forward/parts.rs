@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::connect::EndpointAddress;
 use crate::forward::relay::Link;
-use crate::forward::{BindError, Bound, Conduit, EndpointAddress, Peer, Totals};
+use crate::forward::{BindError, Bound, Conduit, Peer, Totals};
 
 /// An endpoint at rest: nothing runs, nothing is lost, clients wait.
 #[derive(Debug)]

@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -78,6 +78,22 @@ impl StateLock {
         Self::of(fd, &path)
     }
 
+    /// Reads where the engine of a state directory listens, or listened last, without touching
+    /// the lock.
+    #[must_use]
+    pub fn socket_of(state_dir: &Path) -> Option<PathBuf> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(state_dir.join(FILE), flags, Mode::empty()).ok()?;
+        let path = PathBuf::from(read(&mut File::from(file)).lines().nth(1)?);
+        path.is_absolute().then_some(path)
+    }
+
+    /// Writes down where the engine that holds the lock listens: another login of the same user may
+    /// have another runtime directory, or none.
+    pub fn listens_on(&mut self, socket: &Path) {
+        sign(&mut self.file, socket.to_str());
+    }
+
     /// Gives up the lock to whoever gets the descriptor.
     ///
     /// It is closed when a program is executed; the caller decides how it is passed on.
@@ -103,27 +119,35 @@ impl StateLock {
             }
             Err(other) => return Err(failed(path, other)),
         }
-        if let Err(error) = sign(&mut file) {
-            // On a full disk, say. The lock holds, and only a message will be the poorer for it.
-            tracing::debug!(%error, "the lock does not say who holds it");
-        }
+        sign(&mut file, None);
         Ok(Self { file })
     }
 }
 
-/// Writes down who holds the lock.
-fn sign(file: &mut File) -> std::io::Result<()> {
-    let text = format!("{}\n", std::process::id());
-    file.rewind()?;
-    file.write_all(text.as_bytes())?;
-    file.set_len(text.len() as u64)
+/// Writes down who holds the lock, and where they listen.
+///
+/// Where that fails, on a full disk say, the lock holds all the same.
+fn sign(file: &mut File, socket: Option<&str>) {
+    let text = format!("{}\n{}\n", std::process::id(), socket.unwrap_or_default());
+    let written = file
+        .rewind()
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .and_then(|()| file.set_len(text.len() as u64));
+    if let Err(error) = written {
+        tracing::debug!(%error, "the lock does not say who holds it");
+    }
 }
 
 /// Reads who holds the lock; nothing where they have not written it yet.
 fn holder(file: &mut File) -> Option<u32> {
+    read(file).lines().next()?.parse().ok()
+}
+
+fn read(file: &mut File) -> String {
     let mut text = String::new();
-    file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    // What cannot be read says nothing.
+    file.take(HOLDER_BYTES_MAX).read_to_string(&mut text).ok();
+    text
 }
 
 fn process(pid: Option<u32>) -> String {
@@ -139,4 +163,4 @@ fn refused(path: &Path, why: &str) -> LockError {
 }
 
 const FILE: &str = "lock";
-const HOLDER_BYTES_MAX: u64 = 32;
+const HOLDER_BYTES_MAX: u64 = 4096;

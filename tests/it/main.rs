@@ -26,6 +26,7 @@ mod engine_life;
 mod engine_trouble;
 mod forward;
 mod layering;
+mod socket;
 mod store_crash;
 mod store_damage;
 mod store_life;

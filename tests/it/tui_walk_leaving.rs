@@ -72,7 +72,7 @@ async fn after_a_hand_over_the_face_follows_and_hosts_nothing() {
 
 #[tokio::test]
 async fn a_face_that_was_cut_off_subscribes_again() {
-    let mut walk = live();
+    let walk = live();
     walk.sees("● Active").await;
     // Subscribing for somebody else drops the sender that the face listens to.
     let _other = walk.engine.handle.subscribe().await.unwrap();
@@ -112,7 +112,7 @@ async fn a_held_terminal_drops_frames_and_holds_up_nobody() {
 #[tokio::test]
 async fn a_flood_of_keys_is_taken_in_at_once() {
     let sessions = (0..200).map(|number| session(number, "orders-db", SessionState::Ended));
-    let mut walk = Walk::start(sessions.collect());
+    let walk = Walk::start(sessions.collect());
     walk.sees("□ Ended").await;
     for _ in 0..10_000 {
         walk.key(Key::Down).key(Key::Up);

@@ -143,7 +143,7 @@ async fn sorted_filtered_and_backed_out_of() {
         session(2, "k8s", SessionState::Ended),
         session(3, "billing-db", SessionState::Ended),
     ];
-    let mut walk = Walk::start(sessions);
+    let walk = Walk::start(sessions);
     walk.sees("STATE ↓").await.types(">s").sees("TARGET ↓").await.types("s");
     walk.sees("TARGET ↑").await.types("/k8").sees("1 of 3 sessions").await;
     walk.key(Key::Enter).sees("── k8s").await.key(Key::Esc).sees_no("/k8").await;

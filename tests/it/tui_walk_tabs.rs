@@ -83,7 +83,7 @@ async fn older_sessions_are_fetched_on_the_way_down() {
 
 #[tokio::test]
 async fn the_users_tab_says_what_is_real_and_no_more() {
-    let mut walk = Walk::start(vec![]);
+    let walk = Walk::start(vec![]);
     walk.sees("No session yet")
         .await
         .key(Key::Char('3'))

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use breakglass::forward::{
-    Conduit, Dial, DialError, Endpoint, EndpointAddress, ForwardEvent, Listen, Settings,
-};
+use breakglass::domain::connect::EndpointAddress;
+use breakglass::forward::{Conduit, Dial, DialError, Endpoint, ForwardEvent, Listen, Settings};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Mutex, mpsc};
 
@@ -82,8 +81,8 @@ pub fn serve(dial: impl Dial, settings: Settings) -> (Endpoint, mpsc::Receiver<F
 
 pub fn port(address: &EndpointAddress) -> u16 {
     match address {
-        EndpointAddress::Loopback(port) => *port,
-        EndpointAddress::Unix(path) => panic!("{} is no port", path.display()),
+        EndpointAddress::Loopback { port } => *port,
+        EndpointAddress::Unix { path } => panic!("{path} is no port"),
     }
 }
 

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# A session on a real PostgreSQL from the command line: opened, used, ended, proven gone.
+
+. "$(dirname "$0")/lib.sh"
+make_user "$OPERATOR"
+make_user "$STRANGER"
+STATE=$WORK/home-$OPERATOR/.local/state/breakglass
+CONFIG=$WORK/home-$OPERATOR/.config/breakglass
+mkdir -p "$CONFIG"
+cat >"$CONFIG/config.toml" <<TOML
+# The operator's own words stay where they are.
+[[target]]
+id = "orders-db"
+kind = "postgres"
+address = "127.0.0.1:$PGPORT_REAL"
+user = "ana"
+database = "postgres"
+TOML
+chown -R "$OPERATOR:$OPERATOR" "$WORK/home-$OPERATOR"
+
+check "the configuration is right" bg config check
+check "a dry run shows the path and does nothing" \
+    bg open orders-db --reason "INC-42" --for 30m --plan
+says "the plan says why" "the target answers from this host"
+
+bg open orders-db --reason "INC-42 slow queries" --for 30m --json >"$WORK/open.json"
+id=$(field id <"$WORK/open.json")
+state=$(field state <"$WORK/open.json")
+[ "${state,,}" = active ] || fail "it is $state"
+ok "open returns once the session is Active"
+port=$(port_of "$id")
+
+query() {
+    as "$1" psql -h 127.0.0.1 -p "$port" -U ana -d postgres -Atc 'select 6 * 7'
+}
+[ "$(query "$OPERATOR")" = 42 ] || fail "no answer through the endpoint"
+ok "psql works through the endpoint"
+refuse "another UNIX user is refused" 2 query "$STRANGER"
+if env PGCONNECT_TIMEOUT=5 psql -h 127.0.0.1 -p "$port" -U ana -d postgres -c 'select 1' \
+    >/dev/null 2>&1; then
+    fail "root got in"
+fi
+ok "root is refused too"
+until_true "the refusals are in the audit" \
+    sh -c "setpriv --reuid $OPERATOR --regid $OPERATOR --clear-groups env -i HOME=$WORK/home-$OPERATOR PATH=$PATH XDG_RUNTIME_DIR=$WORK/run-$OPERATOR $BREAKGLASS audit tail -n 50 --json | grep -q session.connection.refused"
+
+check "it can be extended" bg extend "${id: -12:8}" --by 15m
+check "it ends" bg end "${id: -12:8}"
+ended() { [ "$(bg show "$id" --json | field state | tr '[:upper:]' '[:lower:]')" = ended ]; }
+until_true "it is Ended" ended
+refuse "the next psql is refused" 2 query "$OPERATOR"
+check "it is shown with its receipt" bg show "$id"
+says "the receipt names the listener" "listener 127.0.0.1:$port"
+check "the audit chain holds" bg audit verify
+
+refuse "a target that nobody knows is a usage error" 2 bg open ordersdb --reason x
+says "and it says what was meant" 'orders-db'
+refuse "an empty reason is denied" 4 bg open orders-db --reason ' '
+refuse "a target that refuses is unavailable" 5 \
+    bg open --address 127.0.0.1:1 --kind tcp --reason x
+refuse "longer than policy allows is denied" 4 bg open orders-db --reason x --for 24h
+refuse "and what is no duration is a usage error" 2 bg open orders-db --reason x --for 9999h
+
+check "a command runs with the endpoint in its environment" \
+    bg connect orders-db --reason "INC-43" -- psql -Atc 'select 6 * 7'
+says "and its output is its own" "42"
+refuse "its exit code is passed on" 7 bg connect orders-db --reason "INC-44" -- sh -c 'exit 7'
+
+[ "$(stat -c %a "$STATE")" = 700 ] || fail "the state directory is open to others"
+for file in "$STATE"/*; do
+    case $(stat -c %a "$file") in
+        600 | 700) ;;
+        *) fail "$file has mode $(stat -c %a "$file")" ;;
+    esac
+done
+ok "nobody else may read the state"
+check "disabling Direct is kept in the file" bg providers disable direct
+grep -q "The operator's own words" "$CONFIG/config.toml" || fail "the comment is gone"
+ok "with the comments kept"
+refuse "then nothing can be reached" 5 bg open orders-db --reason x
+check "and back" bg providers enable direct
+check "the engine stops when nothing lives" bg engine stop
+until_true "and no process is left" no_engine_left

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The end-to-end suite: the program as it is installed, against real peers.
+#
+# Needs root (it makes UNIX users of its own, to see that one cannot use another's endpoint), and
+# Debian's packages postgresql, tmux, socat and python3, which it installs where they are missing.
+# It listens on loopback only and ends what it started.
+#
+#   tests/e2e/run.sh [WALK...]      all walks, or those named: 10-postgres, 20-screens, ...
+
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib.sh"
+top=$(cd "$here/../.." && pwd)
+
+if [ "$(id -u)" != 0 ]; then
+    say "the end-to-end suite needs root: it makes UNIX users of its own"
+    exit 1
+fi
+
+missing=()
+for pair in psql:postgresql-client tmux:tmux socat:socat python3:python3 setpriv:util-linux \
+    pgrep:procps; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
+if [ ${#missing[@]} -gt 0 ]; then
+    say "installing: ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        "${missing[@]}" >/dev/null
+fi
+
+target=${CARGO_TARGET_DIR:-$top/target}
+export BREAKGLASS=${BREAKGLASS:-$target/debug/breakglass}
+if [ ! -x "$BREAKGLASS" ]; then
+    (cd "$top" && cargo build --quiet --locked)
+fi
+
+# A place that other UNIX users may enter, and a copy of the program that they may run.
+export ROOM
+ROOM=$(mktemp -d /tmp/breakglass-e2e.XXXXXX)
+chmod 755 "$ROOM"
+install -m 755 "$BREAKGLASS" "$ROOM/breakglass"
+export BREAKGLASS=$ROOM/breakglass
+export OPERATOR=bg-e2e-ana STRANGER=bg-e2e-bob
+
+clean_up() {
+    for pid in $(pgrep -f "$ROOM/breakglass" || true); do
+        kill "$pid" 2>/dev/null || true
+    done
+    [ -f "$ROOM/postgres.pid" ] && kill "$(cat "$ROOM/postgres.pid")" 2>/dev/null || true
+    sleep 0.3
+    rm -rf "$ROOM"
+    userdel "$OPERATOR" 2>/dev/null || true
+    userdel "$STRANGER" 2>/dev/null || true
+}
+trap clean_up EXIT
+
+. "$here/postgres.sh"
+start_postgres
+
+good=0 bad=0
+for walk in "$here"/[0-9]*.sh; do
+    name=$(basename "$walk" .sh)
+    if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then
+        continue
+    fi
+    say "$name: $(sed -n '2s/^# //p' "$walk")"
+    export WORK=$ROOM/$name
+    mkdir -p "$WORK"
+    chmod 755 "$WORK"
+    if bash "$walk"; then
+        good=$((good + 1))
+    else
+        bad=$((bad + 1))
+    fi
+    for pid in $(pgrep -f "$ROOM/breakglass" || true); do
+        kill "$pid" 2>/dev/null || true
+    done
+done
+say "$good passed, $bad failed"
+[ "$bad" = 0 ]

@@ -1,0 +1,136 @@
+//! An engine at the far end of a socket: the same answers, and no patience for nonsense.
+
+use std::path::PathBuf;
+
+use breakglass::protocol::{Command, Event, Origin, Reply, SessionState};
+use breakglass::socket::{self, AttachError, Attached, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
+
+struct Served {
+    engine: breakglass::engine::Running,
+    _server: Server,
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+    _rig: Rig,
+}
+
+async fn served() -> Served {
+    let rig = Rig::new();
+    let engine = rig.start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("engine.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = socket::serve(listener, engine.handle.clone(), own_uid());
+    Served { engine, _server: server, path, _dir: dir, _rig: rig }
+}
+
+fn own_uid() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
+fn origin() -> Origin {
+    Origin { uid: own_uid(), tty: Some("pts/7".into()), ..Origin::default() }
+}
+
+async fn attached(served: &Served) -> Attached {
+    socket::attach(&served.path, origin()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_face_far_away_sees_what_one_here_sees() {
+    let (served, target) = (served().await, EchoTarget::start().await);
+    let far = attached(&served).await;
+    let mut here = served.engine.handle.subscribe().await.unwrap();
+    let mut there = far.handle.subscribe().await.unwrap();
+    assert_eq!(there.snapshot.engine.pid, here.snapshot.engine.pid);
+    let opened = session(far.handle.call(Command::Open(request(&target.address))).await);
+    let one = until(&mut here, opened.id, SessionState::Active).await;
+    let other = until(&mut there, opened.id, SessionState::Active).await;
+    assert_eq!(one, other);
+    let report = far.handle.call(Command::Stop).await.unwrap_err();
+    assert_eq!(report.message, "the engine stays: 1 session not ended yet");
+    let audit = far.handle.call(Command::AuditTail { limit: 10, before: None }).await.unwrap();
+    let Reply::Audit(events) = audit else { panic!("{audit:?}") };
+    let asked = events.iter().find(|event| event.event.kind == "session.requested").unwrap();
+    assert_eq!(asked.event.source.tty.as_deref(), Some("pts/7"), "what the face says of itself");
+    assert_eq!(asked.event.source.uid, Some(own_uid()), "what the kernel says");
+}
+
+#[tokio::test]
+async fn who_waits_hears_that_the_engine_has_gone() {
+    let served = served().await;
+    let far = attached(&served).await;
+    let mut events = far.handle.subscribe().await.unwrap().events;
+    served.engine.control.stop().await;
+    while events.recv().await.is_some_and(|event| event != Event::Stopped) {}
+    let report = far.handle.call(Command::Status).await.unwrap_err();
+    insta::assert_snapshot!(report, @r"
+    unavailable: the engine has gone away
+      hint: run the command again; what was open goes on or is taken up after the start
+    ");
+}
+
+#[tokio::test]
+async fn where_nobody_serves_there_is_no_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("engine.sock");
+    let nobody = socket::attach(&path, origin()).await.unwrap_err();
+    assert!(matches!(nobody, AttachError::Nobody));
+    drop(UnixListener::bind(&path).unwrap());
+    let stale = socket::attach(&path, origin()).await.unwrap_err();
+    assert!(matches!(stale, AttachError::Nobody), "a socket that a dead engine left: {stale}");
+}
+
+#[tokio::test]
+async fn an_engine_of_another_version_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("engine.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let (mut face, _) = listener.accept().await.unwrap();
+        let hello = br#"{"protocol":999,"program":"9.9.9\u001b[2J","tty":null,"ip":null}"#;
+        face.write_all(&u32::try_from(hello.len()).unwrap().to_be_bytes()).await.unwrap();
+        face.write_all(hello).await.unwrap();
+        face.read_to_end(&mut vec![]).await.ok();
+    });
+    let error = socket::attach(&path, origin()).await.unwrap_err();
+    let ours = env!("CARGO_PKG_VERSION");
+    let expected = format!("the running engine is version 9.9.9<1B>[2J, this program is {ours}");
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn nonsense_is_hung_up_on_and_harms_nobody_else() {
+    let (served, target) = (served().await, EchoTarget::start().await);
+    let good = attached(&served).await;
+    for nonsense in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 64], b"\0\0\0\x02{}", b"\0\0\0\x05nu"]
+    {
+        let mut bad = UnixStream::connect(&served.path).await.unwrap();
+        bad.write_all(nonsense).await.unwrap();
+        bad.shutdown().await.unwrap();
+        bad.read_to_end(&mut vec![]).await.ok();
+    }
+    let view = open_active(&served.engine, &target.address).await;
+    let found = good.handle.call(Command::Find { text: view.id.short() }).await.unwrap();
+    assert!(matches!(found, Reply::Sessions(found) if found.len() == 1));
+}
+
+#[tokio::test]
+async fn another_user_is_turned_away() {
+    let rig = Rig::new();
+    let engine = rig.start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("engine.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let _server = socket::serve(listener, engine.handle.clone(), own_uid() + 1);
+    let error = socket::attach(&path, origin()).await.unwrap_err();
+    assert!(matches!(error, AttachError::Silent | AttachError::Io(_)), "{error}");
+    let stranger = Origin { uid: own_uid() + 1, ..Origin::default() };
+    let error = socket::attach(&path, stranger).await.unwrap_err();
+    assert!(matches!(error, AttachError::Stranger(uid) if uid == own_uid()), "{error}");
+}
