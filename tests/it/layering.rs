@@ -53,6 +53,10 @@ const KNOWN_TO_FACES: &[&str] = &["domain", "protocol", "config", "clock", "erro
 /// Folders whose `mod.rs` is a contract: what lies below it is known to itself and to `app`.
 const CONTRACTS: &[&str] = &["provider", "launcher", "credential", "store"];
 
+/// What belongs to a contract though it has a file of its own: pure, and the same for all that
+/// fulfil it.
+const SHARED_IN_CONTRACT: &[(&str, &str)] = &[("store", "chain")];
+
 /// Modules that decide and touch nothing.
 const PURE: &[&str] = &["domain", "session", "approval"];
 
@@ -148,6 +152,7 @@ fn concrete(
     match file.module() {
         "app" => None,
         own if own == contract && own_child.is_none_or(|own| own == child) => None,
+        own if own == contract && SHARED_IN_CONTRACT.contains(&(contract, child)) => None,
         own if own == contract => Some("what fulfils a contract knows nobody beside it".to_owned()),
         _ => Some(format!("only `app` knows what fulfils the contract of `{contract}`")),
     }
