@@ -309,6 +309,9 @@ impl Interpreter {
                     return Box::pin(self.advance(vec![journal_failed(&report)], who)).await;
                 }
                 effects = after.next(now).effects;
+                // What ends is shown as it is, though it is not durable yet; the alarm says so.
+                let view = Box::new(self.view_of(&after));
+                self.tell(Update::Session { view, audit: vec![] }).await;
             }
         }
         std::mem::swap(&mut self.session, &mut after);
