@@ -18,8 +18,8 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Signal, getpid, getsid, kill_process};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stdin, stdout};
 use rustix::termios::{
-    Action, OptionalActions, QueueSelector, Termios, tcflow, tcflush, tcgetattr, tcgetwinsize,
-    tcsetattr,
+    Action, OptionalActions, QueueSelector, Termios, isatty, tcflow, tcflush, tcgetattr,
+    tcgetwinsize, tcsetattr,
 };
 use tokio::sync::mpsc;
 
@@ -144,6 +144,9 @@ impl Write for Tty {
 }
 
 fn set_up(mouse: bool) -> io::Result<()> {
+    if !isatty(stdout()) {
+        return Err(rustix::io::Errno::NOTTY.into());
+    }
     let mut termios = tcgetattr(stdin())?;
     if !UP.swap(true, Ordering::SeqCst) {
         *found() = Some(termios.clone());

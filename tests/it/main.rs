@@ -41,6 +41,7 @@ mod tui_keys;
 mod tui_models;
 mod tui_scenes;
 mod tui_terminal;
+mod tui_update;
 mod tui_walk;
 mod tui_walk_leaving;
 mod tui_walk_sessions;

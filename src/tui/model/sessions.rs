@@ -1,7 +1,7 @@
 //! The Sessions tab: what is known of every session, and the list of them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::rows::Rows;
 use crate::domain::id::SessionId;
@@ -12,6 +12,8 @@ use crate::protocol::{SessionState, SessionView, Traffic};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sessions {
     known: BTreeMap<SessionId, SessionView>,
+    /// The known ones that are not over and gone: few, and asked for at every frame.
+    live: BTreeSet<SessionId>,
     histories: BTreeMap<SessionId, History>,
     /// The list.
     pub rows: Rows<SessionId>,
@@ -87,13 +89,19 @@ impl Sessions {
 
     /// The sessions that are not over and gone.
     pub fn live(&self) -> impl Iterator<Item = &SessionView> {
-        self.known.values().filter(|session| session.state.is_live())
+        self.live.iter().filter_map(|id| self.known.get(id))
     }
 
-    /// How many are in a state.
+    /// How many are in a state that is not over and gone.
     #[must_use]
     pub fn count(&self, state: SessionState) -> usize {
-        self.known.values().filter(|session| session.state == state).count()
+        self.live().filter(|session| session.state == state).count()
+    }
+
+    /// How many of the known ones have ended.
+    #[must_use]
+    pub fn ended(&self) -> usize {
+        self.known.len() - self.live.len()
     }
 
     /// The bytes of the last minute.
@@ -105,6 +113,8 @@ impl Sessions {
     /// Forgets everything and takes in what a snapshot says; the cursor stays where it can.
     pub fn replace(&mut self, sessions: Vec<SessionView>, ended_total: u64) {
         self.known = sessions.into_iter().map(|session| (session.id, session)).collect();
+        let live = self.known.values().filter(|session| session.state.is_live());
+        self.live = live.map(|session| session.id).collect();
         self.histories.retain(|id, _| self.known.contains_key(id));
         self.ended_total = ended_total;
         self.older = Older::Maybe;
@@ -116,6 +126,11 @@ impl Sessions {
         self.stale = true;
         let (id, over) = (session.id, session.state == SessionState::Ended);
         let before = self.known.insert(id, session);
+        if over {
+            self.live.remove(&id);
+        } else {
+            self.live.insert(id);
+        }
         if over && before.as_ref().is_some_and(|before| before.state.is_live()) {
             self.ended_total = self.ended_total.saturating_add(1);
             self.histories.remove(&id);
@@ -126,10 +141,11 @@ impl Sessions {
     /// Takes in older sessions.
     pub fn put_older(&mut self, sessions: Vec<SessionView>) {
         let before = self.known.len();
-        for session in sessions {
+        for session in sessions.into_iter().filter(|session| !session.state.is_live()) {
             self.known.entry(session.id).or_insert(session);
         }
-        self.older = if self.known.len() > before { Older::Maybe } else { Older::None };
+        let grew = self.known.len() > before && self.known.len() < SESSIONS_MAX;
+        self.older = if grew { Older::Maybe } else { Older::None };
         self.stale = true;
     }
 
@@ -274,6 +290,9 @@ impl History {
 /// The thresholds of the time left at which the operator is warned, the longest first.
 pub const WARNINGS: [Span; 3] =
     [Span::from_minutes(15), Span::from_minutes(5), Span::from_minutes(1)];
+
+/// How many sessions may be held before no older ones are fetched any more.
+const SESSIONS_MAX: usize = 10_000;
 
 const SECONDS_KEPT: usize = 120;
 

@@ -112,6 +112,10 @@ fn confirm_key(model: &mut Model, mut confirm: Confirm, action: Action) -> Vec<E
 
 fn answered(model: &mut Model, question: Question, answer: Answer) -> Vec<Effect> {
     match (question, answer) {
+        (Question::Quit, Answer::Stay) => {
+            model.leaving = false;
+            vec![]
+        }
         (_, Answer::Stay) => vec![],
         (Question::End(session), _) => {
             vec![Effect::Call(Command::End { session, reason: None }, Purpose::End(session))]

@@ -90,8 +90,11 @@ fn session_changed(model: &mut Model, session: SessionView) -> Vec<Effect> {
     let (id, state, name) = (session.id, session.state, session.target.name.clone());
     let told = transition(&session);
     let lease = session.lease;
-    remember_reason(model, &session.reason);
-    let Some(before) = model.sessions.put(session) else { return vec![] };
+    let reason = session.reason.clone();
+    let Some(before) = model.sessions.put(session) else {
+        remember_reason(model, &reason);
+        return vec![];
+    };
     if before.lease < lease {
         // A longer lease crosses its thresholds anew.
         model.warned.remove(&id);

@@ -59,9 +59,9 @@ pub fn safe_leave(model: &Model) -> Leave {
 
 fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     if !layout::is_big_enough(model.size) {
-        // Nothing can be seen, so nothing but leaving may happen.
+        // Nothing can be seen, so nothing but leaving may happen, and sessions go on.
         return match keymap::action(&[keymap::Context::Pane], key) {
-            Some(Action::Quit) if model.lives().0 == 0 => vec![Effect::Quit(Leave::Nothing)],
+            Some(Action::Quit) => vec![Effect::Quit(safe_leave(model))],
             _ => vec![],
         };
     }

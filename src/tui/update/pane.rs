@@ -225,7 +225,7 @@ pub fn fetch_older(model: &mut Model, height: usize) -> Vec<Effect> {
         return vec![];
     }
     let sessions = &mut model.sessions;
-    let ended = sessions.count(SessionState::Ended);
+    let ended = sessions.ended();
     let all_here = u64::try_from(ended).unwrap_or(u64::MAX) >= sessions.ended_total;
     let wanted = model.tab == Tab::Sessions && sessions.older == Older::Maybe && !all_here;
     if wanted && sessions.rows.near_end(height) {

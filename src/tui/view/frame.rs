@@ -132,7 +132,7 @@ fn count_shown(model: &Model) -> Option<String> {
 
 fn sessions_total(model: &Model) -> usize {
     let ended = usize::try_from(model.sessions.ended_total).unwrap_or(usize::MAX);
-    let known_ended = model.sessions.count(SessionState::Ended);
+    let known_ended = model.sessions.ended();
     model.sessions.known().len() - known_ended + ended.max(known_ended)
 }
 

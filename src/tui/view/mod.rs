@@ -78,10 +78,10 @@ fn too_small(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         format!("this is {}x{}", area.width, area.height),
     ];
     let (live, _) = model.lives();
-    if live > 0 {
-        said.push(super::format::plural(live, "session") + " live");
-    }
-    said.push(if live > 0 { "make it larger".to_owned() } else { "q quits".to_owned() });
+    said.push(match live {
+        0 => "q quits".to_owned(),
+        live => format!("q quits, {} on", super::format::plural(live, "session")),
+    });
     let lines: Vec<Line> = said.into_iter().map(|text| vec![part(Tone::Body, text)]).collect();
     pen.lines(area, &lines, 0);
 }

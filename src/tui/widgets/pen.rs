@@ -79,9 +79,9 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Lays a tone over what stands in `area`.
+    /// Gives everything that stands in `area` one tone.
     pub fn tint(&mut self, area: Rect, tone: Tone) {
-        let style = self.style(tone);
+        let style = Style::reset().patch(self.style(tone));
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 
