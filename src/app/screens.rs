@@ -32,9 +32,7 @@ pub(super) async fn run(world: &World, mut out: Output) -> Result<u8, Report> {
         return plainly(world, out).await;
     }
     let reach = Arc::new(Reach::new(world));
-    let loaded = host::load(world);
-    // A broken configuration is the engine's to report.
-    let ui = loaded.as_ref().map(|config| config.ui).unwrap_or_default();
+    let ui = UiSettings::load(&world.places.config_file, world.operator.uid);
     let options = |hosting| Options {
         look: look(world, ui),
         hosting,
@@ -46,7 +44,15 @@ pub(super) async fn run(world: &World, mut out: Output) -> Result<u8, Report> {
         tui::run(engine, options(false)).await?;
         return Ok(0);
     }
-    let configured = |lives| host::configured(world, loaded, lives);
+    // A long catalogue is read while the store is opened.
+    let loading = std::thread::spawn({
+        let world = world.clone();
+        move || host::load(&world)
+    });
+    let configured = |lives| {
+        let loaded = loading.join().unwrap_or_else(|_| host::load(world));
+        host::configured(world, loaded, lives)
+    };
     match Host::start(world, configured, false, Parcel::pack(vec![])).await {
         Ok(host) => hosted(world, host, options(true), &mut out).await,
         Err(NoHost::Held(_)) => {

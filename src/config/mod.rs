@@ -127,6 +127,15 @@ impl Config {
     }
 }
 
+impl UiSettings {
+    /// Reads how the screens look, quickly; the defaults where the file cannot be read or says it
+    /// wrongly, which is reported by whoever loads the whole.
+    #[must_use]
+    pub fn load(path: &Path, uid: u32) -> Self {
+        guard::read(path, uid).ok().flatten().map_or_else(Self::default, |text| parse::ui(&text))
+    }
+}
+
 impl ProviderSettings {
     /// Direct as it is where the file does not name it.
     fn direct() -> Option<Self> {

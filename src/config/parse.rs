@@ -6,10 +6,10 @@
 //! inside a value), the cut leaves a value open and the piece does not parse. Whatever goes wrong
 //! in a piece, the file is parsed again as a whole: every error comes from there, with its place.
 
-use super::Config;
 use super::error::Flaw;
 use super::file::File;
 use super::resolve::resolve;
+use super::{Config, UiSettings};
 
 /// Reads a configuration.
 pub(super) fn parse(text: &str) -> Result<Config, Flaw> {
@@ -19,6 +19,26 @@ pub(super) fn parse(text: &str) -> Result<Config, Flaw> {
         return Ok(config);
     }
     whole(text).and_then(resolve)
+}
+
+/// Reads how the screens look and nothing else; the defaults where that cannot be told alone.
+pub(super) fn ui(text: &str) -> UiSettings {
+    let alone = match text.find("[ui]") {
+        Some(at) if begins_with_table(text) => text.get(at..).map(first_table),
+        // Without the table it could still be written as `ui.mouse = true` before all others.
+        None if begins_with_table(text) => Some(""),
+        _ => None,
+    };
+    let config = match alone {
+        Some(table) => whole(table).and_then(resolve),
+        None => parse(text),
+    };
+    config.map(|config| config.ui).unwrap_or_default()
+}
+
+/// The text up to the line with which the second table begins.
+fn first_table(text: &str) -> &str {
+    text.find("\n[").and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// Reads the file as it is written.
@@ -140,6 +160,23 @@ mod tests {
             };
             blocks.iter().enumerate().map(name).collect()
         })
+    }
+
+    #[test]
+    fn the_look_is_read_without_the_rest() {
+        let mouse = UiSettings { mouse: true, ..UiSettings::default() };
+        let broken = "[[target]]\nid = 7\n[ui]\nmouse = true\n[policy]\n?";
+        for (text, look) in [
+            ("", UiSettings::default()),
+            ("[policy]\nidle = \"5m\"\n", UiSettings::default()),
+            ("[ui]\nmouse = true", mouse),
+            ("ui.mouse = true\n[policy]\n", mouse),
+            ("ui = { mouse = true }\n", mouse),
+            (broken, mouse),
+            ("[ui]\nmouse = 7", UiSettings::default()),
+        ] {
+            assert_eq!(ui(text), look, "{text}");
+        }
     }
 
     proptest! {
