@@ -49,8 +49,9 @@ impl Effect {
 pub struct Moves {
     /// Entries to append. Nothing is to be done in the world for them.
     pub writes: Vec<Fact>,
-    /// Touches of the world, one a step at the most. The same effect is named again until its
-    /// outcome is on record; who carries effects out remembers which are under way.
+    /// Touches of the world, one a step at the most. They are named again until an outcome is on
+    /// record; who carries effects out remembers which are under way, and begins no other for the
+    /// same step.
     pub effects: Vec<Effect>,
     /// When the answer changes by itself.
     pub wait_until: Option<Timestamp>,
@@ -186,9 +187,10 @@ impl Session {
                     moves.effects.push(Effect::Undo { step: index, artifact });
                 }
                 Status::Unsure { look_at, .. } => moves.look(index, step, *look_at, now),
-                // An apply that is under way is waited for: its outcome says what to undo.
-                Status::Started { .. }
-                | Status::Applied { .. }
+                // An apply that is under way comes first: its outcome says what to undo. One that
+                // was written down and never begun is looked for, like all that is not known.
+                Status::Started { .. } => moves.look(index, step, now, now),
+                Status::Applied { .. }
                 | Status::Untouched
                 | Status::Adopting { .. }
                 | Status::Lost

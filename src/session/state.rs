@@ -128,7 +128,7 @@ impl Session {
             }
             Fact::Restarted => self.restart(*at),
             Fact::RetryRequested { .. } if self.ending.is_some() => {
-                self.map_steps(|step| step.after_retry(*at));
+                self.steps.iter_mut().for_each(|step| step.retry(*at));
             }
             Fact::HandedOver => {}
             Fact::Ended if self.ending.is_some() && self.steps.iter().all(Step::is_clear) => {
@@ -155,15 +155,17 @@ impl Session {
     fn take_in_step(&mut self, step: StepIndex, fact: &Fact, at: Timestamp) -> Option<()> {
         let ending = self.ending.is_some();
         let step = self.steps.get_mut(step)?;
-        let after = step.after(fact, at)?;
-        *step = if ending { after.after_end(at) } else { after };
+        step.take_in(fact, at, ending)?;
+        if ending {
+            step.end(at);
+        }
         Some(())
     }
 
     fn end(&mut self, at: Timestamp, reason: EndReason, detail: Option<String>, by: Actor) {
         if self.ending.is_none() {
             self.ending = Some(Ending { reason, detail, by, at });
-            self.map_steps(|step| step.after_end(at));
+            self.steps.iter_mut().for_each(|step| step.end(at));
         }
     }
 
@@ -175,13 +177,7 @@ impl Session {
             self.end(at, EndReason::ActivationFailed, detail, Actor::engine());
         }
         let adopt = self.ending.is_none();
-        self.map_steps(|step| step.after_restart(at, adopt));
-    }
-
-    fn map_steps(&mut self, change: impl Fn(&Step) -> Step) {
-        for step in &mut self.steps {
-            *step = change(step);
-        }
+        self.steps.iter_mut().for_each(|step| step.restart(at, adopt));
     }
 
     const fn is_unplanned(&self) -> bool {

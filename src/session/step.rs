@@ -97,10 +97,16 @@ impl Step {
         matches!(self.status, Status::Applied { .. })
     }
 
-    /// True when its removal was tried often enough that a person should know.
+    /// True when its removal was tried, and seen not to work, often enough that a person should
+    /// know.
     #[must_use]
     pub const fn is_owed(&self) -> bool {
-        !self.is_clear() && self.tries >= OWED_AFTER_TRIES
+        // What the latest try did is not known before somebody has looked.
+        let seen = match self.status {
+            Status::Unsure { looks: 0, .. } => self.tries.saturating_sub(1),
+            _ => self.tries,
+        };
+        !self.is_clear() && seen >= OWED_AFTER_TRIES
     }
 
     /// True when it was begun and found to leave nothing: refused, or seen gone.
@@ -109,43 +115,43 @@ impl Step {
         matches!(self.status, Status::Clear)
     }
 
-    /// Takes in a fact about this step, or returns `None` where it cannot follow.
-    pub(super) fn after(&self, fact: &Fact, at: Timestamp) -> Option<Self> {
-        let status = self.status_after(fact, at)?;
-        let looked_for = self.looked_for || matches!(status, Status::Unsure { .. });
-        let mut step = Self { status, looked_for, ..self.clone() };
+    /// Takes in a fact about this step, or returns `None` where it cannot follow. `ending` when the
+    /// session ends: only then is what goes wrong a try at a removal.
+    pub(super) fn take_in(&mut self, fact: &Fact, at: Timestamp, ending: bool) -> Option<()> {
+        let status = self.status_after(fact, at, ending)?;
+        self.set(status);
         match fact {
-            Fact::StepStarted { .. } => step.started_at = Some(at),
+            Fact::StepStarted { .. } => self.started_at = Some(at),
             Fact::StepApplied { artifact, .. } => {
-                step.finished_at = Some(at);
-                step.keep(artifact.clone(), at);
+                self.finished_at = Some(at);
+                self.keep(artifact.as_ref(), at);
             }
             Fact::StepFound { artifact, .. } => {
-                step.finished_at = Some(at);
-                step.keep(Some(artifact.clone()), at);
+                self.finished_at = Some(at);
+                self.keep(Some(artifact), at);
             }
-            Fact::StepAbsent { .. } => step.finished_at = Some(at),
+            Fact::StepAbsent { .. } => self.finished_at = Some(at),
             Fact::StepRefused { why, .. } => {
-                step.finished_at = Some(at);
-                step.problem = Some(why.clone());
+                self.finished_at = Some(at);
+                self.problem = Some(why.clone());
             }
-            Fact::OutcomeUnknown { why, .. } => step.problem = Some(why.clone()),
+            Fact::OutcomeUnknown { why, .. } => self.problem = Some(why.clone()),
             Fact::LookFailed { why, .. } => {
-                step.problem = Some(why.clone());
-                step.tries = step.tries.saturating_add(u32::from(!self.is_adopting()));
+                self.problem = Some(why.clone());
+                self.tries = self.tries.saturating_add(u32::from(ending));
             }
             Fact::UndoSent { problem, .. } => {
-                step.tries = step.tries.saturating_add(1);
+                self.tries = self.tries.saturating_add(1);
                 if problem.is_some() {
-                    step.problem.clone_from(problem);
+                    self.problem.clone_from(problem);
                 }
             }
             _ => {}
         }
-        Some(step)
+        Some(())
     }
 
-    fn status_after(&self, fact: &Fact, at: Timestamp) -> Option<Status> {
+    fn status_after(&self, fact: &Fact, at: Timestamp, ending: bool) -> Option<Status> {
         let settle = self.planned.settle;
         Some(match (&self.status, fact) {
             (Status::Untouched, Fact::StepStarted { .. }) => Status::Started { before: None },
@@ -154,11 +160,15 @@ impl Step {
             }
             (Status::Started { .. }, Fact::StepApplied { .. }) => Status::Applied { undo_at: at },
             (Status::Started { .. }, Fact::StepRefused { .. }) => Status::Clear,
-            (Status::Started { .. }, Fact::OutcomeUnknown { .. }) if self.leaves_nothing() => {
-                Status::Clear
+            (Status::Started { .. }, Fact::StepFound { .. }) if ending => {
+                Status::Applied { undo_at: at }
             }
-            (Status::Started { .. }, Fact::OutcomeUnknown { .. }) => {
-                Status::Unsure { settled_at: at + settle, look_at: at, looks: 0 }
+            (Status::Started { .. }, fact) if leaves_open(fact, ending) => {
+                if self.leaves_nothing() {
+                    Status::Clear
+                } else {
+                    Status::Unsure { settled_at: at + settle, look_at: at, looks: 0 }
+                }
             }
             (Status::Unsure { .. }, Fact::StepFound { .. }) => {
                 Status::Applied { undo_at: at + pause(self.tries) }
@@ -171,12 +181,11 @@ impl Step {
                 Status::Unsure { settled_at: *settled_at, look_at, looks: looks + 1 }
             }
             (Status::Unsure { settled_at, looks, .. }, Fact::LookFailed { .. }) => {
-                let look_at = at + pause(self.tries + 1);
+                let wait = if ending { pause(self.tries + 1) } else { look_pause(*looks) };
+                let look_at = at + wait;
                 Status::Unsure { settled_at: *settled_at, look_at, looks: looks + 1 }
             }
-            (Status::Applied { .. } | Status::Lost, Fact::UndoStarted { .. }) => {
-                Status::UndoStarted
-            }
+            (Status::Applied { .. }, Fact::UndoStarted { .. }) => Status::UndoStarted,
             (Status::UndoStarted, Fact::UndoSent { .. }) => {
                 Status::Unsure { settled_at: at, look_at: at, looks: 0 }
             }
@@ -190,12 +199,15 @@ impl Step {
     }
 
     /// Takes in that the engine died. `adopt` when the session was Active and goes on.
-    pub(super) fn after_restart(&self, at: Timestamp, adopt: bool) -> Self {
+    pub(super) fn restart(&mut self, at: Timestamp, adopt: bool) {
         let in_engine = self.planned.lives == Lives::InTheEngine;
         let settle = if in_engine { Span::ZERO } else { self.planned.settle };
         let unsure = Status::Unsure { settled_at: at + settle, look_at: at, looks: 0 };
         let status = match &self.status {
-            Status::Started { .. } | Status::Applied { .. } | Status::Lost
+            Status::Started { .. }
+            | Status::Unsure { .. }
+            | Status::Applied { .. }
+            | Status::Lost
                 if adopt && in_engine =>
             {
                 Status::Lost
@@ -203,54 +215,58 @@ impl Step {
             Status::Applied { .. } if adopt && !self.leaves_nothing() => {
                 Status::Adopting { look_at: at, looks: 0 }
             }
-            Status::Adopting { .. } if adopt => Status::Adopting { look_at: at, looks: 0 },
-            Status::Adopting { .. } => Status::Applied { undo_at: at },
+            Status::Adopting { .. } => Status::Adopting { look_at: at, looks: 0 },
             Status::Started { .. } if self.leaves_nothing() => Status::Clear,
             Status::Started { .. } => unsure,
             // The undo may have been heard or not; it is sent again, which does no harm.
             Status::UndoStarted => Status::Applied { undo_at: at },
             // What waited for a better moment is tried at once: the wait may be long over.
-            _ => return self.after_retry(at),
+            _ => return self.retry(at),
         };
-        let looked_for = self.looked_for || matches!(status, Status::Unsure { .. });
-        Self { status, looked_for, ..self.clone() }
+        self.set(status);
     }
 
     /// Takes in that the session ends: what was being adopted is only to be removed any more.
-    pub(super) fn after_end(&self, at: Timestamp) -> Self {
-        let status = match &self.status {
-            Status::Adopting { .. } | Status::Lost => Status::Applied { undo_at: at },
-            Status::Applied { .. } if self.leaves_nothing() => Status::Clear,
-            other => other.clone(),
-        };
-        Self { status, ..self.clone() }
+    pub(super) fn end(&mut self, at: Timestamp) {
+        match &self.status {
+            Status::Adopting { .. } | Status::Lost => self.set(Status::Applied { undo_at: at }),
+            Status::Applied { .. } if self.leaves_nothing() => self.set(Status::Clear),
+            _ => {}
+        }
     }
 
     /// Takes in that somebody wants what is owed tried at once.
-    pub(super) fn after_retry(&self, at: Timestamp) -> Self {
-        let status = match &self.status {
-            Status::Applied { undo_at } => Status::Applied { undo_at: at.min(*undo_at) },
-            Status::Unsure { settled_at, look_at, looks } => {
-                Status::Unsure { settled_at: *settled_at, look_at: at.min(*look_at), looks: *looks }
-            }
-            other => other.clone(),
-        };
-        Self { status, ..self.clone() }
+    pub(super) fn retry(&mut self, at: Timestamp) {
+        match &mut self.status {
+            Status::Applied { undo_at } => *undo_at = at.min(*undo_at),
+            Status::Unsure { look_at, .. } => *look_at = at.min(*look_at),
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, status: Status) {
+        self.looked_for |= matches!(status, Status::Unsure { .. });
+        self.status = status;
     }
 
     const fn leaves_nothing(&self) -> bool {
         self.planned.leaves.is_none()
     }
 
-    const fn is_adopting(&self) -> bool {
-        matches!(self.status, Status::Adopting { .. })
-    }
-
-    fn keep(&mut self, artifact: Option<Artifact>, at: Timestamp) {
-        if artifact.is_some() {
-            self.made = artifact;
+    fn keep(&mut self, artifact: Option<&Artifact>, at: Timestamp) {
+        if let Some(artifact) = artifact {
+            self.made = Some(artifact.clone());
             self.made_at = self.made_at.or(Some(at));
         }
+    }
+}
+
+/// True for a fact after which a step that was written down may be there or not.
+const fn leaves_open(fact: &Fact, ending: bool) -> bool {
+    match fact {
+        Fact::OutcomeUnknown { .. } => true,
+        Fact::StepAbsent { .. } | Fact::LookFailed { .. } => ending,
+        _ => false,
     }
 }
 
@@ -263,7 +279,7 @@ fn pause(tries: u32) -> Span {
     }
 }
 
-/// How long to wait after so many looks that came too early to prove anything.
+/// How long to wait after so many looks that proved nothing.
 fn look_pause(looks: u32) -> Span {
     Span::from_seconds(1 << looks.min(5))
 }
