@@ -266,6 +266,11 @@ impl Core {
         live.or_else(|| self.ended.iter().map(AsRef::as_ref).find(|view| view.id == id))
     }
 
+    /// True while something that has happened is not durable yet.
+    pub fn has_unsaved(&self) -> bool {
+        self.alarms.keys().any(|key| key.starts_with(JOURNAL))
+    }
+
     fn take_update(&mut self, update: Update) {
         match update {
             Update::New { id, mailbox } => {
@@ -325,7 +330,7 @@ impl Core {
     }
 
     fn journal_changed(&mut self, session: SessionId, problem: Option<String>) {
-        let key = format!("journal {session}");
+        let key = format!("{JOURNAL} {session}");
         let changed = match problem {
             Some(problem) => {
                 let text = format!(
@@ -333,7 +338,11 @@ impl Core {
                 );
                 self.alarm(key, text, Some(session))
             }
-            None => self.alarms.remove(&key).is_some(),
+            None => {
+                // What one session can write, the engine can.
+                let general = self.alarms.remove(JOURNAL).is_some();
+                self.alarms.remove(&key).is_some() || general
+            }
         };
         if changed {
             self.engine_changed();
@@ -408,7 +417,7 @@ impl Core {
             // Sessions that live must be ended, whatever the disk says.
             Err(error) if count > 0 => {
                 let text = format!("the journal cannot be written: {error}");
-                self.alarm("journal".to_owned(), text, None);
+                self.alarm(JOURNAL.to_owned(), text, None);
             }
             Err(error) => return Err(store_report(&error)),
         }
@@ -551,6 +560,8 @@ pub(super) fn no_such_session(id: SessionId) -> Report {
         .hint("breakglass sessions --all")
 }
 
+/// What the keys of alarms about the journal begin with.
+const JOURNAL: &str = "journal";
 const CLOCK_ANCHOR: &str = "clock.anchor";
 const CALLS_MAX: usize = 64;
 const UPDATES_MAX: usize = 1024;

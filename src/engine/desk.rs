@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chronicle;
-use super::core::{Core, no_such_session};
+use super::core::{Core, Live, no_such_session};
 use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update, Who};
 use super::opening;
 use super::shared::{Shared, store_report};
@@ -43,11 +43,13 @@ pub(super) fn serve(core: &mut Core, origin: Origin, command: Command, reply: An
         Command::SetProviderEnabled { provider, enabled } => {
             switch(core, provider, enabled, who, reply);
         }
-        Command::Stop if core.sessions.is_empty() => {
-            answer(reply, Ok(Reply::Done));
-            return true;
-        }
-        Command::Stop => answer(reply, Err(sessions_live(core))),
+        Command::Stop => match stays(core) {
+            Some(why) => answer(reply, Err(why)),
+            None => {
+                answer(reply, Ok(Reply::Done));
+                return true;
+            }
+        },
         Command::Plan(_)
         | Command::Path(_)
         | Command::Sessions(_)
@@ -355,10 +357,20 @@ fn no_such_provider(id: &ProviderId) -> Report {
     Report::new(Kind::Usage, format!("there is no provider `{id}`")).hint("breakglass providers")
 }
 
-fn sessions_live(core: &Core) -> Report {
-    let sessions = text::counted(core.sessions.len(), "session");
-    Report::new(Kind::Denied, format!("the engine stays: {sessions} not ended yet"))
-        .hint("breakglass end --all, then breakglass engine stop")
+/// Why the engine must not stop, if it must not.
+fn stays(core: &Core) -> Option<Report> {
+    let is_live = |live: &&Live| live.view.as_ref().is_none_or(|view| view.state.is_live());
+    let live = core.sessions.values().filter(is_live).count();
+    if live > 0 {
+        let sessions = text::counted(live, "session");
+        let message = format!("the engine stays: {sessions} not ended yet");
+        let hint = "breakglass end --all, then breakglass engine stop";
+        return Some(Report::new(Kind::Denied, message).hint(hint));
+    }
+    core.has_unsaved().then(|| {
+        Report::new(Kind::Unavailable, "the engine stays: what has ended is not written down yet")
+            .hint("make the state directory writable, wait a moment, then breakglass engine stop")
+    })
 }
 
 fn answer(reply: Answer, answered: Result<Reply, Report>) {

@@ -507,7 +507,7 @@ fn journal_failed(report: &Report) -> Fact {
 }
 
 const HAND_OVER_PATIENCE: Span = Span::from_seconds(10);
-const SAVE_AGAIN: Duration = Duration::from_secs(5);
+const SAVE_AGAIN: Duration = Duration::from_secs(2);
 const TRAFFIC_EVERY: Duration = Duration::from_secs(1);
 const DOOR_EVENTS_AT_ONCE: usize = 512;
 const BACKLOG_AUDIT_MAX: usize = 10_000;

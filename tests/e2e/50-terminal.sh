@@ -16,7 +16,7 @@ terminal() { mux new-session -d -s walk -x "${1:-80}" -y "${2:-24}" "$inside ${3
 ask() { as "$OPERATOR" psql -h 127.0.0.1 -p "$1" -U ana -d postgres -Atc 'select 6 * 7'; }
 screens() { pgrep -u "$OPERATOR" -fx "$BREAKGLASS"; }
 no_screens() { ! screens >/dev/null; }
-engines() { pgrep -u "$OPERATOR" -f "engine --detached"; }
+engines() { pgrep -n -u "$OPERATOR" -f "engine --detached"; }
 open_in_screens() {
     mux send-keys -t walk "$BREAKGLASS" Enter
     until_true "the screens open" shows "Break-Glass Users"

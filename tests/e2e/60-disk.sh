@@ -28,7 +28,7 @@ until_true "with space again the journal is made up" ended
 check "and the audit chain holds" bg_here audit verify
 check "and a session can be opened" open_one
 check "and ended" bg_here end --all
-check "the engine stops" bg_here engine stop
+until_true "the engine stops once all is written" bg_here engine stop
 until_true "it has left" no_engine_left
 
 mount -o remount,ro "$STATE"
