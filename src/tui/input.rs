@@ -1,14 +1,22 @@
 //! What comes in from outside the engine: keys, signals, a terminal that vanishes.
+//!
+//! Keys are read on a thread of their own. When the terminal vanishes, crossterm 0.29 does not come
+//! back from looking for a key, not even from a look that must not wait; the loop must not be
+//! where that happens. The thread then sleeps in a read that never ends (see [`silence`]), or ends
+//! as soon as nobody listens.
+//!
+//! [`silence`]: super::terminal::silence
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread;
 
 use crossterm::event::{
     Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEvent, MouseEventKind,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt};
 
 use super::keymap::Key;
 use super::msg::Msg;
@@ -31,7 +39,7 @@ pub enum Input {
 /// Everything that comes in, as one stream.
 #[derive(Debug)]
 pub struct Inputs {
-    keys: EventStream,
+    keys: mpsc::Receiver<Msg>,
     signals: Vec<(Signal, Input)>,
     trouble: mpsc::Receiver<Trouble>,
 }
@@ -56,7 +64,8 @@ impl Inputs {
             on(raw(rustix::process::Signal::TSTP), Input::Msg(Msg::Suspend))?,
             on(raw(rustix::process::Signal::CONT), Input::Continued)?,
         ];
-        Ok(Self { keys: EventStream::new(), signals, trouble })
+        let keys = read_keys().map_err(|error| Report::of(Kind::Internal, &error))?;
+        Ok(Self { keys, signals, trouble })
     }
 }
 
@@ -75,18 +84,31 @@ impl Stream for Inputs {
                 return Poll::Ready(Some(input.clone()));
             }
         }
-        loop {
-            match Pin::new(&mut self.keys).poll_next(cx) {
-                Poll::Ready(Some(Ok(event))) => {
-                    if let Some(msg) = message(event) {
-                        return Poll::Ready(Some(Input::Msg(msg)));
-                    }
-                }
-                // What cannot be read can be no key; a terminal that fails for good hangs up.
-                Poll::Ready(Some(Err(_))) => {}
-                Poll::Ready(None) => return Poll::Ready(Some(Input::HungUp)),
-                Poll::Pending => return Poll::Pending,
-            }
+        // A terminal from which nothing can be read any more has hung up.
+        self.keys.poll_recv(cx).map(|key| Some(key.map_or(Input::HungUp, Input::Msg)))
+    }
+}
+
+/// Starts the thread that reads keys. It ends when the receiver is dropped.
+fn read_keys() -> std::io::Result<mpsc::Receiver<Msg>> {
+    let (pass, keys) = mpsc::channel(KEYS_MAX);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    thread::spawn(move || runtime.block_on(pass_on(pass)));
+    Ok(keys)
+}
+
+async fn pass_on(pass: mpsc::Sender<Msg>) {
+    let mut keys = EventStream::new();
+    loop {
+        let event = tokio::select! {
+            () = pass.closed() => return,
+            event = keys.next() => event,
+        };
+        let Some(Ok(event)) = event else { return };
+        if let Some(msg) = message(event)
+            && pass.send(msg).await.is_err()
+        {
+            return;
         }
     }
 }
@@ -140,6 +162,9 @@ fn key_of(event: KeyEvent) -> Option<Key> {
         _ => return None,
     })
 }
+
+/// How many keys wait to be taken in before the terminal must hold them.
+const KEYS_MAX: usize = 1_024;
 
 /// How many rows one notch of the wheel moves.
 const WHEEL_ROWS: i16 = 3;

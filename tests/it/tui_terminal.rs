@@ -162,8 +162,9 @@ impl Pty {
 
     /// Waits until the child has ended, and returns how the face says it has left.
     fn ends(&mut self) -> String {
-        self.child.wait().unwrap();
-        std::fs::read_to_string(self.left.path().join("left")).unwrap_or_default()
+        let status = self.child.wait().unwrap();
+        let left = std::fs::read_to_string(self.left.path().join("left"));
+        left.unwrap_or_else(|_| format!("{status:?}: {}", self.shown()))
     }
 
     /// Fails unless every mode that was set is set back, and the terminal edits lines again.
