@@ -26,6 +26,8 @@ mod engine_life;
 mod engine_trouble;
 mod forward;
 mod layering;
+mod session_crash;
+mod session_laws;
 mod socket;
 mod store_crash;
 mod store_damage;

@@ -1,5 +1,9 @@
 //! What several tests share.
 
+pub mod chance;
+pub mod crash_world;
+pub mod interpreter;
 pub mod memory_store;
+pub mod plans;
 pub mod rig;
 pub mod source;
