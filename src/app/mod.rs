@@ -54,7 +54,7 @@ fn within_runtime(world: World, invocation: Invocation, out: Output) -> Result<u
 async fn perform(world: World, invocation: Invocation, out: Output) -> Result<u8, Report> {
     match invocation.task {
         Task::Engine => detach::be_the_engine(&world).await,
-        Task::Demo => demo::run(&world, out).await,
+        Task::Demo => demo::run(&world).await,
         Task::Screens => screens::run(&world, out).await,
         Task::Verb(verb) => {
             let engines = reach::Reach::new(&world);

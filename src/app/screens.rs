@@ -17,7 +17,7 @@ use crate::cli::{Context, plain};
 use crate::config::{UiSettings, When};
 use crate::domain::time::Timestamp;
 use crate::engine::Parcel;
-use crate::error::{Kind, Report};
+use crate::error::Report;
 use crate::protocol::{Command, EngineHandle, Reply, SessionQuery, SessionView};
 use crate::tui::look::{Colours, Environment, Glyphs, Look};
 use crate::tui::{self, Cause, Exit, Options, Reattach};
@@ -168,10 +168,4 @@ pub(super) fn look(world: &World, ui: UiSettings) -> Look {
     }
     look.mouse = ui.mouse;
     look
-}
-
-/// Tells that a demonstration cannot be shown here.
-pub(super) fn needs_terminal() -> Report {
-    Report::new(Kind::Usage, "the demonstration needs a terminal")
-        .hint("run it in a terminal whose TERM is not `dumb`")
 }

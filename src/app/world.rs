@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::output::{Format, Terminal};
 use crate::cli::{Global, Host};
@@ -47,6 +47,21 @@ impl World {
             format: if global.json { Format::Json } else { Format::Text },
             plain: global.plain,
         })
+    }
+
+    /// The same process with everything that it keeps in another directory.
+    ///
+    /// # Errors
+    ///
+    /// When that is not absolute.
+    pub fn with_state_in(&self, dir: &Path) -> Result<Self, Report> {
+        let overrides = Overrides {
+            config_file: Some(dir.join("config.toml")),
+            state_dir: Some(dir.to_owned()),
+        };
+        let places = Places::new(&Environment::default(), &overrides);
+        let places = places.map_err(|error| error.report())?;
+        Ok(Self { places, overrides, ..self.clone() })
     }
 
     /// Where the engine's socket is made.

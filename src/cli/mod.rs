@@ -21,6 +21,7 @@
 pub mod args;
 pub mod output;
 pub mod plain;
+pub mod sessions;
 pub mod signals;
 
 mod ask;
@@ -38,7 +39,6 @@ mod open;
 mod opening;
 mod progress;
 mod providers;
-mod sessions;
 mod table;
 mod targets;
 mod words;

@@ -15,7 +15,7 @@ use super::interpreter::{Order, Update, Who};
 use super::recovery;
 use super::shared::{EngineParts, Shared, store_report};
 use crate::clock::{Anchor, Clock};
-use crate::domain::audit_event::AuditEvent;
+use crate::domain::audit_event::{AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
 use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
@@ -406,10 +406,13 @@ impl Core {
         };
         let draft = chronicle::plain(&self.shared, kind, &what, &Who::engine(), None);
         let anchor = serde_json::to_string(&self.shared.clock.anchor()).unwrap_or_default();
+        let began = "Drill begins: nothing in it is real";
+        let mut audit = self.drill_draft("drill.started", began);
+        audit.push(draft);
         let batch = Batch {
             wall: crate::clock::wall(),
             session: None,
-            audit: vec![draft],
+            audit,
             settings: vec![(CLOCK_ANCHOR.to_owned(), anchor)],
         };
         match self.shared.store.append(batch).await {
@@ -431,6 +434,12 @@ impl Core {
             self.tasks.spawn(taken_up.interpreter.run(taken_up.news));
         }
         Ok(())
+    }
+
+    /// An event of the drill as a whole; none where this is no drill.
+    fn drill_draft(&self, kind: &str, what: &str) -> Vec<AuditDraft> {
+        let draft = || chronicle::plain(&self.shared, kind, what, &Who::engine(), None);
+        self.shared.drill.then(draft).into_iter().collect()
     }
 
     fn needs_pulse(&self) -> bool {
@@ -466,7 +475,9 @@ impl Core {
             None,
         );
         let wall = crate::clock::wall();
-        let batch = Batch { wall, session: None, audit: vec![draft], settings: vec![] };
+        let mut audit = self.drill_draft("drill.finished", "Drill is over");
+        audit.push(draft);
+        let batch = Batch { wall, session: None, audit, settings: vec![] };
         if let Err(error) = self.shared.store.append(batch).await {
             tracing::warn!(%error, "that the engine stopped could not be written down");
         }

@@ -12,6 +12,7 @@
 //! Providers never import each other, and the engine sees this contract only.
 
 pub mod direct;
+pub mod simulated;
 
 use async_trait::async_trait;
 use thiserror::Error;

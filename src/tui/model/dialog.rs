@@ -51,6 +51,8 @@ pub enum Question {
     Remove(ProviderId),
     /// What becomes of the live sessions.
     Quit,
+    /// Whether to leave a drill, which ends with this process.
+    LeaveDrill,
 }
 
 /// An answer to a question.
@@ -72,7 +74,9 @@ impl Question {
     pub const fn answers(&self) -> &'static [Answer] {
         match self {
             Self::Quit => &[Answer::Stay, Answer::Leave, Answer::EndAll],
-            Self::End(_) | Self::Switch { .. } | Self::Remove(_) => &[Answer::Stay, Answer::Do],
+            Self::End(_) | Self::Switch { .. } | Self::Remove(_) | Self::LeaveDrill => {
+                &[Answer::Stay, Answer::Do]
+            }
         }
     }
 }

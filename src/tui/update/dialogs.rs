@@ -128,6 +128,7 @@ fn answered(model: &mut Model, question: Question, answer: Answer) -> Vec<Effect
             let command = Command::RemoveProvider { provider: provider.clone() };
             vec![Effect::Call(command, Purpose::Provider(provider))]
         }
+        (Question::LeaveDrill, _) => vec![Effect::Quit(Leave::EndedAll)],
         (Question::Quit, Answer::EndAll) => vec![Effect::Call(Command::EndAll, Purpose::EndAll)],
         (Question::Quit, _) => {
             let leave = if model.hosting { Leave::HandOver } else { Leave::Nothing };

@@ -163,7 +163,8 @@ fn quit(model: &mut Model) -> Vec<Effect> {
     if model.lives().0 == 0 {
         return vec![Effect::Quit(Leave::Nothing)];
     }
-    model.dialog = Some(Dialog::Confirm(Confirm { question: Question::Quit, marked: 0 }));
+    let question = if model.drill && model.hosting { Question::LeaveDrill } else { Question::Quit };
+    model.dialog = Some(Dialog::Confirm(Confirm { question, marked: 0 }));
     vec![]
 }
 

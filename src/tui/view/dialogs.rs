@@ -52,7 +52,7 @@ fn answers(model: &Model, confirm: &Confirm) -> Line {
 
 fn word(model: &Model, question: &Question, answer: Answer) -> &'static str {
     match (question, answer) {
-        (Question::Quit, Answer::Stay) => "stay",
+        (Question::Quit | Question::LeaveDrill, Answer::Stay) => "stay",
         (_, Answer::Stay) => "cancel",
         (Question::Quit, Answer::Leave) if model.hosting => "hand over",
         (_, Answer::Leave) => "leave",
@@ -61,6 +61,7 @@ fn word(model: &Model, question: &Question, answer: Answer) -> &'static str {
         (Question::Switch { on: true, .. }, Answer::Do) => "switch on",
         (Question::Switch { on: false, .. }, Answer::Do) => "switch off",
         (Question::Remove(_), Answer::Do) => "remove",
+        (Question::LeaveDrill, Answer::Do) => "leave the drill",
         (Question::Quit, Answer::Do) => "quit",
     }
 }
@@ -77,6 +78,7 @@ fn asked(model: &Model, question: &Question) -> (String, Vec<String>) {
             vec!["It leaves the configuration, and its secret leaves the vault.".to_owned()],
         ),
         Question::Quit => quit(model),
+        Question::LeaveDrill => leave_drill(model),
     }
 }
 
@@ -155,6 +157,17 @@ fn quit(model: &Model) -> (String, Vec<String>) {
         texts.push(format!("{sessions} {owe} a clean-up, which is tried again without end."));
     }
     (title, texts)
+}
+
+fn leave_drill(model: &Model) -> (String, Vec<String>) {
+    let (live, _) = model.lives();
+    let end = if live == 1 { "ends" } else { "end" };
+    let sessions = format::plural(live, "session");
+    let texts = vec![
+        format!("{sessions} {end} now. A drill ends with this window: it is not handed over."),
+        "Then everything of it is removed from this host.".to_owned(),
+    ];
+    ("Leave the DRILL?".to_owned(), texts)
 }
 
 /// Draws the dialog that extends a session, and returns where its cursor stands.
