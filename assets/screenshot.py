@@ -116,9 +116,9 @@ def main():
         sys.exit(__doc__)
     path, command, *steps = words
     subprocess.run(["tmux", "-L", SOCKET, "kill-server"], capture_output=True)
-    tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1] + 1), command)
+    bare = ["-f", "/dev/null", "start-server", ";", "set-option", "-g", "status", "off", ";"]
+    tmux(*bare, "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), command)
     try:
-        tmux("set-option", "-g", "status", "on")
         for step in steps:
             perform(step)
         lines = tmux("capture-pane", "-e", "-p").split("\n")

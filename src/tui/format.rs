@@ -4,14 +4,14 @@ use jiff::tz::TimeZone;
 
 use crate::domain::time::{Span, Timestamp};
 
-/// Returns the time left until `end`, in whole seconds, rounded up.
+/// Returns the time left until `end`, in whole seconds.
 ///
 /// Both ends are cut to whole seconds first, so that every countdown on a screen changes at the
 /// same instant.
 #[must_use]
 pub fn left(now: Timestamp, end: Timestamp) -> Span {
-    let end_seconds = end.as_millis().div_euclid(1_000) + i64::from(end.as_millis() % 1_000 != 0);
-    Span::from_seconds(u64::try_from(end_seconds.saturating_sub(now.as_seconds())).unwrap_or(0))
+    let seconds = end.as_seconds().saturating_sub(now.as_seconds());
+    Span::from_seconds(u64::try_from(seconds).unwrap_or(0))
 }
 
 /// Writes a countdown: `0:09`, `28:14`, `1:28:14`, `2d 03:10:00`.
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn countdowns_change_on_whole_seconds_only() {
         let at = Timestamp::from_millis;
-        assert_eq!(left(at(10_000), at(12_500)), Span::from_seconds(3));
-        assert_eq!(left(at(10_999), at(12_500)), Span::from_seconds(3));
-        assert_eq!(left(at(11_000), at(12_500)), Span::from_seconds(2));
+        assert_eq!(left(at(10_500), at(12_500)), Span::from_seconds(2));
+        assert_eq!(left(at(10_999), at(12_500)), Span::from_seconds(2));
+        assert_eq!(left(at(11_000), at(12_500)), Span::from_seconds(1));
         assert_eq!(left(at(99_000), at(12_500)), Span::ZERO);
         for (seconds, text) in [
             (0, "0:00"),

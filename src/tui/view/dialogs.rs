@@ -143,8 +143,8 @@ fn quit(model: &Model) -> (String, Vec<String>) {
         "Nothing is open any more.".to_owned()
     } else if model.hosting {
         format!(
-            "{sessions} {go_on}{until}. This window carries them: hand over, and they go on in a \
-             process of their own; the next breakglass finds them there."
+            "{sessions} {go_on}{until}, carried by this window. Hand over: a process of its own \
+             carries on, and the next breakglass finds it. Nothing is lost."
         )
     } else {
         format!(

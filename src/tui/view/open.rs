@@ -233,8 +233,10 @@ fn path_lines(form: &OpenForm, width: u16) -> [Line; 2] {
             said(Tone::Good, "", &format!("{}: {}", path.provider, path.why))
         }
         Some(Chosen { path: Some(Ok(PathView { path: Err(why), considered })), .. }) => {
+            // What the refusal says already is not said twice.
+            let unsaid = considered.iter().filter(|it| !why.contains(&it.why));
             let passed: Vec<String> =
-                considered.iter().map(|it| format!("{} ({})", it.provider, it.why)).collect();
+                unsaid.map(|it| format!("{} ({})", it.provider, it.why)).collect();
             let text = if passed.is_empty() {
                 why.clone()
             } else {
