@@ -11,8 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::doors::{Behind, EndpointAction};
-use super::opening;
-use super::shared::Shared;
+use super::shared::{Shared, needed_until};
 use crate::domain::artifact::{Artifact, Marker};
 use crate::domain::id::SessionId;
 use crate::domain::text;
@@ -189,7 +188,7 @@ pub(super) fn made(session: &Session) -> Vec<Made> {
 /// Their expiry is the latest instant at which the session could still need them, so that a sweep
 /// which trusts the mark alone never takes anything from a living session.
 pub(super) fn marker(session: &Session, shared: &Shared) -> Marker {
-    let needed_until = opening::needed_until(session.requested_at(), session.request().lease_max);
+    let needed_until = needed_until(session.requested_at(), session.request().lease_max);
     Marker::new(&shared.installation, session.id(), needed_until)
 }
 

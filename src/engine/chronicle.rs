@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::interpreter::Who;
-use super::shared::Shared;
+use super::shared::{Shared, Who};
 use crate::domain::audit_event::{Actor, AuditDraft, Object, Outcome, Source};
 use crate::domain::text;
 use crate::forward::{CloseReason, ForwardEvent, Peer};

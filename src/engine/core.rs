@@ -1,6 +1,6 @@
 //! The loop: serves calls, hears what sessions do, and tells faces. It never waits for the world.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,20 +11,17 @@ use super::chronicle;
 use super::desk;
 use super::faces::Faces;
 use super::handover::Parcel;
-use super::interpreter::{Order, Update, Who};
+use super::interpreter::{Order, Update};
 use super::recovery;
-use super::shared::{EngineParts, Shared, store_report};
+use super::shared::{EngineParts, Shared, Who, store_report};
+use super::state::{AUDIT_SHOWN, ENDED_SHOWN, JOURNAL, Live, REASONS_SHOWN, State};
 use crate::clock::{Anchor, Clock};
-use crate::domain::audit_event::{AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
 use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
-use crate::error::{Kind, Report};
+use crate::error::Report;
 use crate::forward::Parts;
-use crate::protocol::{
-    Call, EngineHandle, EngineView, Event, Notice, Origin, PolicyView, ProviderView, SessionQuery,
-    SessionView, Severity, Snapshot, Subscription,
-};
+use crate::protocol::{Call, EngineHandle, Event, Origin, SessionQuery, SessionView};
 use crate::session::Entry;
 use crate::store::{Batch, Store};
 
@@ -62,30 +59,6 @@ enum Steer {
     Stop,
 }
 
-/// One session that is not over.
-pub(super) struct Live {
-    pub view: Option<Box<SessionView>>,
-    pub mailbox: mpsc::Sender<Order>,
-}
-
-/// What calls are served from.
-pub(super) struct Core {
-    pub shared: Arc<Shared>,
-    pub sessions: BTreeMap<SessionId, Live>,
-    pub tasks: JoinSet<()>,
-    pub updates: mpsc::Sender<Update>,
-    pub faces: Faces,
-    ended: VecDeque<Box<SessionView>>,
-    ended_total: u64,
-    audit: VecDeque<AuditEvent>,
-    reasons: Vec<String>,
-    alarms: BTreeMap<String, Notice>,
-    shown_providers: Vec<ProviderView>,
-    wall_offset_millis: i64,
-    /// When the last call or face was there.
-    busy_at: Instant,
-}
-
 impl Engine {
     /// Starts an engine: opens what is durable, takes up every session that lives, and serves.
     ///
@@ -115,7 +88,7 @@ impl Engine {
         let (orders, steering) = mpsc::channel(4);
         let (updates, news) = mpsc::channel(UPDATES_MAX);
         let origin = Origin { uid: shared.operator.uid, ..Origin::default() };
-        let mut core = Core {
+        let mut state = State {
             sessions: BTreeMap::new(),
             tasks: JoinSet::new(),
             updates,
@@ -130,13 +103,13 @@ impl Engine {
             busy_at: Instant::now(),
             shared,
         };
-        if let Some(problem) = &core.shared.problem {
+        if let Some(problem) = &state.shared.problem {
             let text = format!("nothing can be opened: {}", problem.message);
-            core.alarm("configuration".to_owned(), text, None);
+            state.alarm("configuration".to_owned(), text, None);
         }
-        core.take_up(journals, inherited).await?;
+        state.take_up(journals, inherited).await?;
         let mut task = JoinSet::new();
-        task.spawn(core.serve(inbox, news, steering));
+        task.spawn(state.serve(inbox, news, steering));
         Ok(Running { handle: EngineHandle::new(calls, origin), control: Control { orders }, task })
     }
 }
@@ -171,7 +144,7 @@ impl Control {
     }
 }
 
-impl Core {
+impl State {
     async fn serve(
         mut self,
         mut calls: mpsc::Receiver<Call>,
@@ -203,182 +176,6 @@ impl Core {
                     }
                 }
             }
-        }
-    }
-
-    /// Everything as it stands, and a place among those who listen.
-    pub fn subscribe(&mut self) -> Subscription {
-        let events = self.faces.add();
-        self.faces_changed();
-        Subscription { snapshot: Box::new(self.snapshot()), events }
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let live = self.sessions.values().filter_map(|live| live.view.as_deref());
-        let mut sessions: Vec<_> =
-            live.chain(self.ended.iter().map(AsRef::as_ref)).cloned().collect();
-        sessions.sort_by_key(|session| std::cmp::Reverse(session.id));
-        let policy = &self.shared.policy;
-        Snapshot {
-            now: self.shared.now(),
-            engine: self.engine_view(),
-            providers: self.provider_views(),
-            sessions,
-            sessions_ended_total: self.ended_total,
-            audit: self.audit.iter().cloned().collect(),
-            reasons: self.reasons.clone(),
-            policy: PolicyView {
-                duration_max: policy.duration_max,
-                duration_default: policy.duration_default,
-                reason_pattern: policy.reason_pattern.as_ref().map(|it| it.as_str().to_owned()),
-                ad_hoc_targets: policy.ad_hoc_targets,
-            },
-            targets_total: self.shared.catalogue.targets.len() as u64,
-        }
-    }
-
-    pub fn engine_view(&self) -> EngineView {
-        let shared = &self.shared;
-        EngineView {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            detached: shared.detached,
-            started_at: shared.started_at,
-            installation: shared.installation.clone(),
-            operator: shared.operator.clone(),
-            host: shared.host.clone(),
-            state_dir: shared.state_dir.clone(),
-            drill: shared.drill,
-            faces: self.faces.count(),
-            wall_offset_millis: self.wall_offset_millis,
-            alarms: self.alarms.values().cloned().collect(),
-        }
-    }
-
-    pub fn provider_views(&self) -> Vec<ProviderView> {
-        let live = self.sessions.values().filter_map(|live| live.view.as_deref());
-        self.shared.providers.views(live)
-    }
-
-    /// The view of a session that is live, or ended not long ago.
-    pub fn known(&self, id: SessionId) -> Option<&SessionView> {
-        let live = self.sessions.get(&id).and_then(|live| live.view.as_deref());
-        live.or_else(|| self.ended.iter().map(AsRef::as_ref).find(|view| view.id == id))
-    }
-
-    /// True while something that has happened is not durable yet.
-    pub fn has_unsaved(&self) -> bool {
-        self.alarms.keys().any(|key| key.starts_with(JOURNAL))
-    }
-
-    fn take_update(&mut self, update: Update) {
-        match update {
-            Update::New { id, mailbox } => {
-                self.sessions.insert(id, Live { view: None, mailbox });
-            }
-            Update::Session { view, audit } => self.session_changed(view, audit),
-            Update::Traffic { session, traffic } => {
-                if let Some(view) = self.sessions.get_mut(&session).and_then(|it| it.view.as_mut())
-                {
-                    view.traffic = traffic;
-                }
-                self.faces.tell(&Event::Traffic { session, traffic });
-            }
-            Update::Notice(notice) => self.faces.tell(&Event::Notice(notice)),
-            Update::Journal { session, problem } => self.journal_changed(session, problem),
-            Update::Audit(events) => self.audit_grew(events),
-            Update::Providers => self.providers_changed(),
-            Update::Finished(id) => {
-                if let Some(view) = self.sessions.remove(&id).and_then(|live| live.view) {
-                    self.ended_total += 1;
-                    self.ended.push_front(view);
-                    self.ended.truncate(ENDED_SHOWN as usize);
-                }
-                self.journal_changed(id, None);
-                self.providers_changed();
-            }
-        }
-    }
-
-    fn session_changed(&mut self, view: Box<SessionView>, audit: Vec<AuditEvent>) {
-        let is_new = self.sessions.get(&view.id).is_some_and(|live| live.view.is_none());
-        if is_new {
-            self.reasons.retain(|reason| *reason != view.reason);
-            self.reasons.insert(0, view.reason.clone());
-            self.reasons.truncate(REASONS_SHOWN as usize);
-        }
-        if let Some(live) = self.sessions.get_mut(&view.id) {
-            live.view = Some(view.clone());
-        }
-        self.faces.tell(&Event::Session(view));
-        self.audit_grew(audit);
-        if is_new {
-            self.providers_changed();
-        }
-    }
-
-    fn audit_grew(&mut self, events: Vec<AuditEvent>) {
-        for event in events {
-            self.faces.tell(&Event::Audit(Box::new(event.clone())));
-            // Batches of several sessions may be told in another order than they were written.
-            let place = self.audit.partition_point(|known| known.seq < event.seq);
-            self.audit.insert(place, event);
-            if self.audit.len() > AUDIT_SHOWN as usize {
-                self.audit.pop_front();
-            }
-        }
-    }
-
-    fn journal_changed(&mut self, session: SessionId, problem: Option<String>) {
-        let key = format!("{JOURNAL} {session}");
-        let changed = match problem {
-            Some(problem) => {
-                let text = format!(
-                    "the journal cannot be written ({problem}); nothing new is opened, ending goes on"
-                );
-                self.alarm(key, text, Some(session))
-            }
-            None => {
-                // What one session can write, the engine can.
-                let general = self.alarms.remove(JOURNAL).is_some();
-                self.alarms.remove(&key).is_some() || general
-            }
-        };
-        if changed {
-            self.engine_changed();
-        }
-    }
-
-    /// Raises an alarm that stands until it is taken back; false where it stands already.
-    fn alarm(&mut self, key: String, text: String, session: Option<SessionId>) -> bool {
-        let at = self.shared.now();
-        let notice = Notice { severity: Severity::Alarm, text, session, at };
-        match self.alarms.get(&key) {
-            Some(known) if known.text == notice.text => false,
-            _ => {
-                self.alarms.insert(key, notice);
-                true
-            }
-        }
-    }
-
-    fn faces_changed(&mut self) {
-        self.faces.sweep();
-        self.busy_at = Instant::now();
-        self.shared.set_watched(self.faces.count() > 0);
-        self.engine_changed();
-    }
-
-    fn engine_changed(&mut self) {
-        let view = Box::new(self.engine_view());
-        self.faces.tell(&Event::Engine(view));
-    }
-
-    fn providers_changed(&mut self) {
-        let views = self.provider_views();
-        if views != self.shown_providers {
-            self.shown_providers.clone_from(&views);
-            self.faces.tell(&Event::Providers(views));
         }
     }
 
@@ -434,12 +231,6 @@ impl Core {
             self.tasks.spawn(taken_up.interpreter.run(taken_up.news));
         }
         Ok(())
-    }
-
-    /// An event of the drill as a whole; none where this is no drill.
-    fn drill_draft(&self, kind: &str, what: &str) -> Vec<AuditDraft> {
-        let draft = || chronicle::plain(&self.shared, kind, what, &Who::engine(), None);
-        self.shared.drill.then(draft).into_iter().collect()
     }
 
     fn needs_pulse(&self) -> bool {
@@ -565,19 +356,8 @@ async fn resume_clock(
     Ok(Clock::resume(kept.as_ref(), latest.unwrap_or_default()))
 }
 
-/// Tells a caller that something can be done only to a session that is known.
-pub(super) fn no_such_session(id: SessionId) -> Report {
-    Report::new(Kind::Usage, format!("there is no live session `{id}`"))
-        .hint("breakglass sessions --all")
-}
-
-/// What the keys of alarms about the journal begin with.
-const JOURNAL: &str = "journal";
 const CLOCK_ANCHOR: &str = "clock.anchor";
 const CALLS_MAX: usize = 64;
 const UPDATES_MAX: usize = 1024;
-const ENDED_SHOWN: u32 = 200;
-const AUDIT_SHOWN: u32 = 200;
-const REASONS_SHOWN: u32 = 5;
 const PULSE_EVERY: Duration = Duration::from_secs(10);
 const LEAVE_AFTER: Duration = Duration::from_secs(10);

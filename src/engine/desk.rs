@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chronicle;
-use super::core::{Core, Live, no_such_session};
-use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update, Who};
+use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update};
 use super::opening;
-use super::shared::{Shared, store_report};
+use super::shared::{ACTIVATION_MAX, Shared, Who, store_report};
+use super::state::{Live, State};
 use crate::domain::audit_event::{Actor, Object};
 use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::request::OpenRequest;
@@ -21,29 +21,29 @@ use crate::store::{Batch, StoreError};
 type Answer = oneshot::Sender<Result<Reply, Report>>;
 
 /// Serves a command. True when the engine is to stop.
-pub(super) fn serve(core: &mut Core, origin: Origin, command: Command, reply: Answer) -> bool {
-    let who = who(&core.shared, &origin);
+pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: Answer) -> bool {
+    let who = who(&state.shared, &origin);
     match command {
-        Command::Open(request) => open(core, request, who, reply),
-        Command::End { session, reason } => end(core, session, reason, who, reply),
+        Command::Open(request) => open(state, request, who, reply),
+        Command::End { session, reason } => end(state, session, reason, who, reply),
         Command::Extend { session, by } => {
-            order(core, session, reply, |reply| Order::Extend { by, who, reply });
+            order(state, session, reply, |reply| Order::Extend { by, who, reply });
         }
         Command::Retry { session } => {
-            order(core, session, reply, |reply| Order::Retry { who, reply });
+            order(state, session, reply, |reply| Order::Retry { who, reply });
         }
-        Command::EndAll => end_all(core, &who, reply),
-        Command::Providers => answer(reply, Ok(Reply::Providers(core.provider_views()))),
-        Command::RemoveProvider { provider } => answer(reply, Err(keep(core, &provider))),
+        Command::EndAll => end_all(state, &who, reply),
+        Command::Providers => answer(reply, Ok(Reply::Providers(state.provider_views()))),
+        Command::RemoveProvider { provider } => answer(reply, Err(keep(state, &provider))),
         Command::Sites => {
-            let sites = core.shared.catalogue.sites.values().cloned().collect();
+            let sites = state.shared.catalogue.sites.values().cloned().collect();
             answer(reply, Ok(Reply::Sites(sites)));
         }
-        Command::Status => answer(reply, Ok(Reply::Engine(Box::new(core.engine_view())))),
+        Command::Status => answer(reply, Ok(Reply::Engine(Box::new(state.engine_view())))),
         Command::SetProviderEnabled { provider, enabled } => {
-            switch(core, provider, enabled, who, reply);
+            switch(state, provider, enabled, who, reply);
         }
-        Command::Stop => match stays(core) {
+        Command::Stop => match stays(state) {
             Some(why) => answer(reply, Err(why)),
             None => {
                 answer(reply, Ok(Reply::Done));
@@ -57,17 +57,17 @@ pub(super) fn serve(core: &mut Core, origin: Origin, command: Command, reply: An
         | Command::Targets { .. }
         | Command::CheckProvider { .. }
         | Command::AuditTail { .. }
-        | Command::AuditVerify => ask(core, command, who, reply),
+        | Command::AuditVerify => ask(state, command, who, reply),
     }
     false
 }
 
 /// Serves what only reads, in a task of its own.
-fn ask(core: &mut Core, command: Command, who: Who, reply: Answer) {
-    let (shared, updates) = (Arc::clone(&core.shared), core.updates.clone());
+fn ask(state: &mut State, command: Command, who: Who, reply: Answer) {
+    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     let live: Vec<_> =
-        core.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
-    core.tasks.spawn(async move {
+        state.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
+    state.tasks.spawn(async move {
         let answered = read(&shared, command, &who, live, &updates).await;
         answer(reply, answered);
     });
@@ -161,9 +161,9 @@ async fn sessions(
     Ok(stored)
 }
 
-fn open(core: &mut Core, request: OpenRequest, who: Who, reply: Answer) {
-    let (shared, updates) = (Arc::clone(&core.shared), core.updates.clone());
-    core.tasks.spawn(async move {
+fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
+    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
+    state.tasks.spawn(async move {
         let prepared = match opening::prepare(&shared, &request, &who).await {
             Ok(prepared) => prepared,
             Err(report) => {
@@ -178,7 +178,7 @@ fn open(core: &mut Core, request: OpenRequest, who: Who, reply: Answer) {
         let channels = (orders, updates.clone());
         let mut interpreter = Interpreter::new(shared, session, vec![first], channels);
         updates.send(Update::New { id, mailbox }).await.ok();
-        let activate_by = at + opening::ACTIVATION_MAX;
+        let activate_by = at + ACTIVATION_MAX;
         match interpreter.begin(vec![Fact::Planned { steps, activate_by }], &who).await {
             Ok(view) => {
                 answer(reply, Ok(Reply::Session(view)));
@@ -192,14 +192,14 @@ fn open(core: &mut Core, request: OpenRequest, who: Who, reply: Answer) {
     });
 }
 
-fn end(core: &mut Core, id: SessionId, reason: Option<String>, who: Who, reply: Answer) {
-    let opened_by = core.known(id).map(|view| view.operator.uid);
+fn end(state: &mut State, id: SessionId, reason: Option<String>, who: Who, reply: Answer) {
+    let opened_by = state.known(id).map(|view| view.operator.uid);
     let by_themselves = who.actor.operator.as_ref().map(|it| it.uid) == opened_by;
     let end_reason =
         if by_themselves { EndReason::EndedByOperator } else { EndReason::EndedByAdmin };
     let detail = reason.map(|text| text::shown(text.trim()));
     let detail = detail.filter(|text| !text.is_empty());
-    order(core, id, reply, |reply| Order::End {
+    order(state, id, reply, |reply| Order::End {
         reason: end_reason,
         detail,
         who,
@@ -207,10 +207,10 @@ fn end(core: &mut Core, id: SessionId, reason: Option<String>, who: Who, reply: 
     });
 }
 
-fn end_all(core: &mut Core, who: &Who, reply: Answer) {
-    let mailboxes: Vec<_> = core.sessions.values().map(|live| live.mailbox.clone()).collect();
+fn end_all(state: &mut State, who: &Who, reply: Answer) {
+    let mailboxes: Vec<_> = state.sessions.values().map(|live| live.mailbox.clone()).collect();
     let who = who.clone();
-    core.tasks.spawn(async move {
+    state.tasks.spawn(async move {
         for mailbox in mailboxes {
             let (done, ended) = oneshot::channel();
             let order = Order::End {
@@ -230,18 +230,18 @@ fn end_all(core: &mut Core, who: &Who, reply: Answer) {
 
 /// Gives an order to a session and passes its answer on.
 fn order(
-    core: &mut Core,
+    state: &mut State,
     id: SessionId,
     reply: Answer,
     make: impl FnOnce(super::interpreter::Answer) -> Order,
 ) {
-    let Some(live) = core.sessions.get(&id) else {
-        let over = core.known(id).cloned();
+    let Some(live) = state.sessions.get(&id) else {
+        let over = state.known(id).cloned();
         return answer(reply, over.map_or_else(|| Err(no_such_session(id)), ended_already));
     };
     let (done, outcome) = oneshot::channel();
     let (mailbox, order) = (live.mailbox.clone(), make(done));
-    core.tasks.spawn(async move {
+    state.tasks.spawn(async move {
         if mailbox.send(order).await.is_err() {
             return answer(reply, Err(no_such_session(id)));
         }
@@ -255,11 +255,11 @@ fn ended_already(view: SessionView) -> Result<Reply, Report> {
     Err(Report::new(Kind::Denied, message).hint(format!("breakglass show {}", view.id.short())))
 }
 
-fn switch(core: &mut Core, id: ProviderId, enabled: bool, who: Who, reply: Answer) {
-    if core.shared.providers.find(&id).is_none() {
+fn switch(state: &mut State, id: ProviderId, enabled: bool, who: Who, reply: Answer) {
+    if state.shared.providers.find(&id).is_none() {
         return answer(reply, Err(no_such_provider(&id)));
     }
-    let opening: Vec<_> = core
+    let opening: Vec<_> = state
         .sessions
         .values()
         .filter(|live| {
@@ -270,10 +270,10 @@ fn switch(core: &mut Core, id: ProviderId, enabled: bool, who: Who, reply: Answe
         })
         .map(|live| live.mailbox.clone())
         .collect();
-    let (shared, updates) = (Arc::clone(&core.shared), core.updates.clone());
+    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     let live: Vec<_> =
-        core.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
-    core.tasks.spawn(async move {
+        state.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
+    state.tasks.spawn(async move {
         let switched = switch_kept(&shared, &id, enabled, &who, &updates).await;
         if switched.is_ok() && !enabled {
             end_opening(&id, opening, &who).await;
@@ -345,12 +345,18 @@ fn who(shared: &Shared, origin: &Origin) -> Who {
     Who { actor: Actor::person(shared.operator_of(origin)), source: shared.source(origin) }
 }
 
-fn keep(core: &Core, id: &ProviderId) -> Report {
-    let Some(provider) = core.shared.providers.find(id) else { return no_such_provider(id) };
+fn keep(state: &State, id: &ProviderId) -> Report {
+    let Some(provider) = state.shared.providers.find(id) else { return no_such_provider(id) };
     let why = provider
         .keep()
         .unwrap_or_else(|| format!("`{id}` stands in the configuration; take it out there"));
     Report::new(Kind::Denied, why).hint(format!("breakglass providers disable {id}"))
+}
+
+/// Tells a caller that something can be done only to a session that is known.
+fn no_such_session(id: SessionId) -> Report {
+    Report::new(Kind::Usage, format!("there is no live session `{id}`"))
+        .hint("breakglass sessions --all")
 }
 
 fn no_such_provider(id: &ProviderId) -> Report {
@@ -358,16 +364,16 @@ fn no_such_provider(id: &ProviderId) -> Report {
 }
 
 /// Why the engine must not stop, if it must not.
-fn stays(core: &Core) -> Option<Report> {
+fn stays(state: &State) -> Option<Report> {
     let is_live = |live: &&Live| live.view.as_ref().is_none_or(|view| view.state.is_live());
-    let live = core.sessions.values().filter(is_live).count();
+    let live = state.sessions.values().filter(is_live).count();
     if live > 0 {
         let sessions = text::counted(live, "session");
         let message = format!("the engine stays: {sessions} not ended yet");
         let hint = "breakglass end --all, then breakglass engine stop";
         return Some(Report::new(Kind::Denied, message).hint(hint));
     }
-    core.has_unsaved().then(|| {
+    state.has_unsaved().then(|| {
         Report::new(Kind::Unavailable, "the engine stays: what has ended is not written down yet")
             .hint("make the state directory writable, wait a moment, then breakglass engine stop")
     })

@@ -14,8 +14,8 @@ use super::carrier::{Done, Job};
 use super::chronicle;
 use super::doors;
 use super::projection;
-use super::shared::{Shared, store_report};
-use crate::domain::audit_event::{Actor, AuditDraft, AuditEvent, Source};
+use super::shared::{Shared, Who, store_report};
+use crate::domain::audit_event::{Actor, AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
@@ -36,19 +36,6 @@ pub(super) enum Order {
     Wake,
     /// Come to rest, write that down, and give the endpoint away.
     HandOver { reply: oneshot::Sender<Option<Parts>> },
-}
-
-/// Who gave an order, and where they sat.
-#[derive(Clone, Debug)]
-pub(super) struct Who {
-    pub actor: Actor,
-    pub source: Source,
-}
-
-impl Who {
-    pub fn engine() -> Self {
-        Self { actor: Actor::engine(), source: Source::default() }
-    }
 }
 
 /// Where the answer to an order goes.

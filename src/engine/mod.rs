@@ -7,7 +7,8 @@
 //!     └────events──────┘ └────updates──────┘
 //! ```
 //!
-//! - [`core`] serves calls and tells faces what happens. It never waits for the world.
+//! - [`core`] is the loop: calls in, updates in, never waiting for the world; [`state`] is what it
+//!   knows and tells faces.
 //! - [`interpreter`] drives one session: decide, append, take in, act at most once a step.
 //! - [`carrier`] carries one effect out, at a provider or at the local endpoint.
 //! - [`doors`] keeps the local endpoints of this process.
@@ -37,6 +38,7 @@ mod projection;
 mod providers;
 mod recovery;
 mod shared;
+mod state;
 
 pub use core::{Control, Engine, Outcome, Running};
 pub use doors::{EndpointAction, endpoint_step};

@@ -4,28 +4,19 @@ use std::sync::Arc;
 
 use super::chronicle;
 use super::doors::{EndpointAction, endpoint_step};
-use super::interpreter::Who;
-use super::shared::Shared;
+use super::shared::{Shared, Who, needed_until};
 use crate::domain::artifact::Marker;
 use crate::domain::id::SessionId;
 use crate::domain::policy::{Accepted, PolicyError};
 use crate::domain::request::{NetworkPath, OpenRequest, Request, TargetChoice};
 use crate::domain::target::Target;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::error::{Kind, Report};
 use crate::protocol::{Considered, PathView, PlanStepView, PlanView, TargetView};
 use crate::provider::{Order, Provider};
 use crate::session::path::{self, Choice, Probe};
 use crate::session::{Plan, PlannedStep};
 use crate::store::Batch;
-
-/// How long activation may take before it is given up.
-pub(super) const ACTIVATION_MAX: Span = Span::from_minutes(10);
-
-/// The latest instant at which anything that a session makes may still be needed.
-pub(super) fn needed_until(requested_at: Timestamp, lease_max: Span) -> Timestamp {
-    requested_at + ACTIVATION_MAX + lease_max
-}
 
 /// A request that may become a session.
 pub(super) struct Prepared {

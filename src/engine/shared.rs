@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::doors::Doors;
 use super::providers::{Installed, Providers};
 use crate::clock::Clock;
-use crate::domain::audit_event::Source;
+use crate::domain::audit_event::{Actor, Source};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{InstallationId, ProviderId, SessionId};
 use crate::domain::operator::Operator;
 use crate::domain::policy::Policy;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::protocol::Origin;
 use crate::store::{Store, StoreError};
@@ -144,6 +144,27 @@ impl Shared {
         }
         SessionId::new(self.now(), random)
     }
+}
+
+/// Who gave an order, and where they sat.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub actor: Actor,
+    pub source: Source,
+}
+
+impl Who {
+    pub fn engine() -> Self {
+        Self { actor: Actor::engine(), source: Source::default() }
+    }
+}
+
+/// How long activation may take before it is given up.
+pub(super) const ACTIVATION_MAX: Span = Span::from_minutes(10);
+
+/// The latest instant at which anything that a session makes may still be needed.
+pub(super) fn needed_until(requested_at: Timestamp, lease_max: Span) -> Timestamp {
+    requested_at + ACTIVATION_MAX + lease_max
 }
 
 /// What an operator reads when the store says no.

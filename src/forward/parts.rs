@@ -5,15 +5,13 @@
 //! into a note for the message and descriptors for its ancillary data (the kernel takes at most 253
 //! a message), and [`Parts::from_pieces`] joins them. Dropped parts close everything.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::connect::EndpointAddress;
-use crate::forward::relay::Link;
-use crate::forward::{BindError, Bound, Conduit, Peer, Totals};
+use crate::forward::{BindError, Bound, Peer, Totals};
 
 /// An endpoint at rest: nothing runs, nothing is lost, clients wait.
 #[derive(Debug)]
@@ -135,27 +133,6 @@ impl Parts {
         let quiet_for = Duration::from_millis(note.quiet_ms);
         let (totals, next_conn) = (note.totals, note.next_conn);
         Ok(Self { listener, connections, totals, next_conn, quiet_for })
-    }
-}
-
-impl TryFrom<Link> for Passed {
-    type Error = io::Error;
-
-    fn try_from(link: Link) -> io::Result<Self> {
-        let Link { conn, peer, uid, client, target, up, down } = link;
-        let note = PassedNote { conn, peer, uid, up, down };
-        Ok(Self { client: client.into_fd()?, target: target.into_fd()?, note })
-    }
-}
-
-impl TryFrom<Passed> for Link {
-    type Error = io::Error;
-
-    fn try_from(passed: Passed) -> io::Result<Self> {
-        let PassedNote { conn, peer, uid, up, down } = passed.note;
-        let client = Conduit::from_fd(passed.client)?;
-        let target = Conduit::from_fd(passed.target)?;
-        Ok(Self { conn, peer, uid, client, target, up, down })
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::forward::buffer::BufferPool;
-use crate::forward::parts::{Direction, Passed};
+use crate::forward::parts::{Direction, Passed, PassedNote};
 use crate::forward::{
     CloseReason, Conduit, Counters, Dial, DialError, ForwardEvent, Peer, Settings,
 };
@@ -339,4 +339,25 @@ enum Moved {
     ReadBroke(io::ErrorKind),
     /// The side to write to failed.
     WriteBroke(io::ErrorKind),
+}
+
+impl TryFrom<Link> for Passed {
+    type Error = io::Error;
+
+    fn try_from(link: Link) -> io::Result<Self> {
+        let Link { conn, peer, uid, client, target, up, down } = link;
+        let note = PassedNote { conn, peer, uid, up, down };
+        Ok(Self { client: client.into_fd()?, target: target.into_fd()?, note })
+    }
+}
+
+impl TryFrom<Passed> for Link {
+    type Error = io::Error;
+
+    fn try_from(passed: Passed) -> io::Result<Self> {
+        let PassedNote { conn, peer, uid, up, down } = passed.note;
+        let client = Conduit::from_fd(passed.client)?;
+        let target = Conduit::from_fd(passed.target)?;
+        Ok(Self { conn, peer, uid, client, target, up, down })
+    }
 }

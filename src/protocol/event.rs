@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::view::{EngineView, ProviderView, SessionView, Traffic};
+use super::view::{EngineView, Notice, ProviderView, SessionView, Traffic};
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
-use crate::domain::time::Timestamp;
 
 /// Something that has happened. It is durable before any face hears of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,29 +31,4 @@ pub enum Event {
     HandedOver,
     /// The engine has stopped. Nothing lives any more.
     Stopped,
-}
-
-/// Something to tell people once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    /// How much it matters.
-    pub severity: Severity,
-    /// One clean line.
-    pub text: String,
-    /// The session it is about.
-    pub session: Option<SessionId>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// How much a notice matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Odd, still whole.
-    Warning,
-    /// A person must act now.
-    Alarm,
 }

@@ -14,12 +14,12 @@ mod handle;
 mod view;
 
 pub use command::{Command, Reply, SessionQuery};
-pub use event::{Event, Notice, Severity};
+pub use event::Event;
 pub use handle::{Call, EngineHandle, Origin, Subscription};
 pub use view::{
-    AuditVerdict, Considered, EngineView, ExitLine, PathView, PlanStepView, PlanView, PolicyView,
-    ProviderView, ReceiptLine, SessionState, SessionView, Snapshot, StepProgress, StepView,
-    TargetView, Traffic,
+    AuditVerdict, Considered, EngineView, ExitLine, Notice, PathView, PlanStepView, PlanView,
+    PolicyView, ProviderView, ReceiptLine, SessionState, SessionView, Severity, Snapshot,
+    StepProgress, StepView, TargetView, Traffic,
 };
 
 /// The version of everything in this module. Both ends of a socket must have the same.

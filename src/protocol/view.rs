@@ -13,8 +13,6 @@ use crate::domain::request::NetworkPath;
 use crate::domain::target::Target;
 use crate::domain::time::{Span, Timestamp};
 
-use super::event::Notice;
-
 /// Everything that a face needs to draw its first frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -349,4 +347,29 @@ pub struct AuditVerdict {
     pub broken: Option<(u64, String)>,
     /// The head as four groups of five base32 characters, to be read aloud.
     pub head: String,
+}
+
+/// Something to tell people once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// How much it matters.
+    pub severity: Severity,
+    /// One clean line.
+    pub text: String,
+    /// The session it is about.
+    pub session: Option<SessionId>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How much a notice matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Odd, still whole.
+    Warning,
+    /// A person must act now.
+    Alarm,
 }

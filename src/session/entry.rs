@@ -4,14 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::PlannedStep;
+use super::plan::{PlannedStep, StepIndex};
 use crate::domain::artifact::Artifact;
 use crate::domain::audit_event::Actor;
 use crate::domain::request::Request;
 use crate::domain::time::{Span, Timestamp};
-
-/// The place of a step in its plan, counted from zero.
-pub type StepIndex = usize;
 
 /// One line of the journal: what became known, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,9 +33,9 @@ pub mod receipt;
 mod state;
 mod step;
 
-pub use entry::{EndReason, Entry, Fact, StepIndex};
+pub use entry::{EndReason, Entry, Fact};
 pub use next::{Effect, Moves, Turn};
-pub use plan::{Carrier, Lives, Plan, PlanError, PlannedStep};
+pub use plan::{Carrier, Lives, Plan, PlanError, PlannedStep, StepIndex};
 pub use state::{Ending, IllegalEntry, Session};
 pub use step::{OWED_AFTER_TRIES, Status, Step};
 

@@ -1,7 +1,7 @@
 //! What a session does next: a pure function of the session and the time.
 
-use super::entry::{EndReason, Entry, Fact, StepIndex};
-use super::plan;
+use super::entry::{EndReason, Entry, Fact};
+use super::plan::{self, StepIndex};
 use super::state::Session;
 use super::step::{Status, Step};
 use crate::domain::artifact::Artifact;

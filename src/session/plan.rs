@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::entry::StepIndex;
 use crate::domain::id::ProviderId;
 use crate::domain::time::Span;
+
+/// The place of a step in its plan, counted from zero.
+pub type StepIndex = usize;
 
 /// The steps that open a session, checked: every edge leads to a step that comes earlier (needs)
 /// or exists (undo), and undoing has no circle.

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::entry::{EndReason, Entry, Fact, StepIndex};
-use super::plan;
+use super::entry::{EndReason, Entry, Fact};
+use super::plan::{self, StepIndex};
 use super::step::Step;
 use crate::domain::audit_event::Actor;
 use crate::domain::id::SessionId;
