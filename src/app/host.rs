@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::world::World;
 use crate::config::{self, Config, ProviderSettings};
@@ -91,6 +92,7 @@ impl Host {
         let mut lock = lock.map_err(|error| held(&error))?;
         // Whatever this process makes from here on (log, socket) is its user's alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        raise_descriptor_limit();
         crate::logging::start(state_dir);
         let store = SqliteStore::open(state_dir)
             .await
@@ -144,6 +146,16 @@ impl Host {
         self.running.control.stop().await;
         self.running.finished().await;
         clear_away(world);
+    }
+}
+
+/// Takes as many descriptors as the system allows: a connection through an endpoint needs two, and
+/// the usual soft limit of 1,024 is there for programs that use select(2).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
     }
 }
 
