@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::shared::{Shared, Who};
+use super::strangers::Refused;
 use crate::domain::audit_event::{Actor, AuditDraft, Object, Outcome, Source};
 use crate::domain::text;
 use crate::forward::{CloseReason, ForwardEvent, Peer};
@@ -20,6 +21,7 @@ pub(super) fn drafts(
     let mut drafts = vec![];
     for entry in entries {
         let was_owed = session.is_owed();
+        drafts.extend(moved(shared, &session, &entry.fact, who));
         let was_begun = session.steps().iter().any(|step| step.started_at.is_some());
         if session.evolve(entry).is_err() {
             continue;
@@ -102,53 +104,82 @@ pub(super) const fn is_news_of_the_world(fact: &Fact) -> bool {
     )
 }
 
-/// Returns the events of what happened at a session's endpoint; strangers of one kind are counted
-/// together, so that a flood of them is one event.
+/// Returns the events of what happened at a session's endpoint, but for strangers.
 pub(super) fn connection_drafts(
     shared: &Shared,
     session: &Session,
     events: &[ForwardEvent],
 ) -> Vec<AuditDraft> {
-    let mut drafts: Vec<AuditDraft> = vec![];
-    let mut refused: Vec<(String, Option<u32>, String, u64)> = vec![];
-    for event in events {
-        match event {
-            ForwardEvent::Refused { peer, uid, why } => {
-                let why = why.to_string();
-                match refused.iter_mut().find(|seen| seen.1 == *uid && seen.2 == why) {
-                    Some(seen) => seen.3 += 1,
-                    None => refused.push((peer.to_string(), *uid, why, 1)),
-                }
-            }
-            other => drafts.extend(connection_draft(shared, session, other)),
-        }
+    events.iter().filter_map(|event| connection_draft(shared, session, event)).collect()
+}
+
+/// Returns the event of strangers of one kind.
+pub(super) fn refused(shared: &Shared, session: &Session, refused: &Refused) -> AuditDraft {
+    let what = format!("Connection to the local endpoint refused: {}", refused.why);
+    let mut draft = connection(shared, session, "session.connection.refused", &what);
+    draft.outcome = Outcome::Failure;
+    draft.source.uid = refused.uid;
+    draft.metadata = Some(json!({ "peer": refused.peer, "count": refused.count }));
+    draft
+}
+
+/// Returns what people are told of strangers of one kind.
+pub(super) fn refused_notice(refused: &Refused) -> String {
+    let uid = refused.uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+    let count = usize::try_from(refused.count).unwrap_or(usize::MAX);
+    let connections = text::counted(count, "connection");
+    format!("{connections} refused: {} (uid {uid})", refused.why)
+}
+
+/// Returns the event of events that did not fit.
+pub(super) fn lost_events(shared: &Shared, session: &Session, count: u64) -> AuditDraft {
+    let what = "Some connections opened or closed without an event of their own";
+    let mut draft = connection(shared, session, "session.connection.closed", what);
+    draft.outcome = Outcome::Unknown;
+    draft.metadata = Some(json!({ "events_lost": count }));
+    draft
+}
+
+/// Keeps the newest `max` events that wait to be written, and of those of connections the fewer.
+pub(super) fn within(mut drafts: Vec<AuditDraft>, max: usize) -> Vec<AuditDraft> {
+    let mut too_many = drafts.len().saturating_sub(max);
+    if too_many > 0 {
+        tracing::error!(too_many, "events of connections are lost: they could not be written");
     }
-    for (peer, uid, why, count) in refused {
-        let what = format!("Connection to the local endpoint refused: {why}");
-        let mut draft = connection(shared, session, "session.connection.refused", &what);
-        draft.outcome = Outcome::Failure;
-        draft.source.uid = uid;
-        draft.metadata = Some(json!({ "peer": peer, "count": count }));
-        drafts.push(draft);
-    }
+    drafts.retain(|draft| {
+        let goes = too_many > 0 && draft.kind.starts_with("session.connection.");
+        too_many -= usize::from(goes);
+        !goes
+    });
     drafts
 }
 
 /// Returns what people should be told at once of what happened at an endpoint.
 pub(super) fn notice(event: &ForwardEvent) -> Option<(Severity, String)> {
     match event {
-        ForwardEvent::Refused { uid, why, .. } => {
-            let uid = uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
-            Some((Severity::Warning, format!("a connection was refused: {why} (uid {uid})")))
-        }
         ForwardEvent::DialFailed { why, .. } => {
             Some((Severity::Warning, text::shown(&why.to_string())))
         }
         ForwardEvent::Exhausted { why } => {
             Some((Severity::Alarm, format!("no connection can be taken: {why}")))
         }
-        ForwardEvent::Opened { .. } | ForwardEvent::Closed { .. } | ForwardEvent::Idle => None,
+        ForwardEvent::Opened { .. }
+        | ForwardEvent::Closed { .. }
+        | ForwardEvent::Refused { .. }
+        | ForwardEvent::Idle => None,
     }
+}
+
+/// The event of a thing that was made again after a restart and is not where it was: somebody else
+/// holds its place, and what an operator pasted before leads there.
+fn moved(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<AuditDraft> {
+    let Fact::StepApplied { step, artifact: Some(now) } = fact else { return None };
+    let before = session.steps().get(*step)?.made.as_ref().filter(|it| it.name != now.name)?;
+    let what = format!("The {} moved: another program holds {}", now.kind, before.name);
+    let mut draft = about(shared, session, who, "session.step.moved", &what);
+    draft.outcome = Outcome::Failure;
+    draft.changes = Some(json!({ "before": before.name, "after": now.name }));
+    Some(draft)
 }
 
 fn draft(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<AuditDraft> {

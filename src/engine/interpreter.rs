@@ -15,6 +15,7 @@ use super::chronicle;
 use super::doors;
 use super::projection;
 use super::shared::{Shared, Who, store_report};
+use super::strangers::{Refused, Strangers};
 use crate::domain::audit_event::{Actor, AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
 use crate::domain::time::{Span, Timestamp};
@@ -55,6 +56,8 @@ pub(super) enum Update {
     Traffic { session: SessionId, traffic: Traffic },
     /// Something to tell people once.
     Notice(Notice),
+    /// Something that a person must know as long as the session lives.
+    Alarm { session: SessionId, text: String },
     /// Whether the journal can be written; while it cannot, an alarm stands.
     Journal { session: SessionId, problem: Option<String> },
     /// Its task has ended: it is over, or was handed over.
@@ -75,7 +78,10 @@ pub(super) struct Interpreter {
     backlog_audit: Vec<AuditDraft>,
     door_events: mpsc::Receiver<ForwardEvent>,
     door_sender: mpsc::Sender<ForwardEvent>,
+    strangers: Strangers,
     counters: Option<Arc<Counters>>,
+    /// How many events of the endpoint are known not to have reached us.
+    events_dropped: u64,
     traffic: Traffic,
     handing_over: Option<HandingOver>,
 }
@@ -111,7 +117,9 @@ impl Interpreter {
             backlog_audit: vec![],
             door_events,
             door_sender,
+            strangers: Strangers::default(),
             counters: None,
+            events_dropped: 0,
             traffic: Traffic::default(),
             handing_over: None,
         }
@@ -149,6 +157,8 @@ impl Interpreter {
                 Some(event) = self.door_events.recv() => self.take_door_events(event).await,
                 () = sleep(nap.unwrap_or_default()), if nap.is_some() => {
                     self.advance_by_itself(vec![]).await;
+                    let refused = self.strangers.due(self.shared.now());
+                    self.tell_refused(refused, vec![]).await;
                     self.tell_traffic().await;
                 }
             }
@@ -178,7 +188,8 @@ impl Interpreter {
         let watched = self.traffic.connections_open > 0 && self.shared.is_watched();
         let traffic = watched.then_some(TRAFFIC_EVERY);
         let patience = self.handing_over.as_ref().map(|it| it.by.since(self.shared.now()).to_std());
-        [due, again, traffic, patience].into_iter().flatten().min()
+        let strangers = self.strangers.next_due().map(|at| at.since(self.shared.now()).to_std());
+        [due, again, traffic, patience, strangers].into_iter().flatten().min()
     }
 
     async fn take_order(&mut self, order: Order) {
@@ -242,10 +253,13 @@ impl Interpreter {
         let failed = "the program failed while doing this; its log says how";
         let done = done.unwrap_or_else(|| Done { fact: broken(&effect, failed), alarm: None });
         if let Some(text) = done.alarm {
-            self.notice(Severity::Alarm, text).await;
+            self.tell(Update::Alarm { session: self.session.id(), text }).await;
         }
         if matches!(effect, Effect::Apply { .. }) {
             self.counters = self.shared.doors.counters(self.session.id()).or(self.counters.take());
+        }
+        if matches!(effect, Effect::Undo { .. }) {
+            self.drain_door().await;
         }
         self.advance_by_itself(vec![done.fact]).await;
     }
@@ -376,15 +390,24 @@ impl Interpreter {
                 Err(_) => break,
             }
         }
+        let now = self.shared.now();
         let mut idle = false;
         for event in &events {
-            idle |= matches!(event, ForwardEvent::Idle);
-            if let Some((severity, text)) = chronicle::notice(event) {
-                self.notice(severity, text).await;
+            match event {
+                ForwardEvent::Idle => idle = true,
+                ForwardEvent::Refused { peer, uid, why } => {
+                    self.strangers.count(*uid, why.to_string(), peer.to_string(), now);
+                }
+                other => {
+                    if let Some((severity, text)) = chronicle::notice(other) {
+                        self.notice(severity, text).await;
+                    }
+                }
             }
         }
         let drafts = chronicle::connection_drafts(&self.shared, &self.session, &events);
-        self.write_audit(drafts).await;
+        let refused = self.strangers.due(now);
+        self.tell_refused(refused, drafts).await;
         self.tell_traffic().await;
         if idle && self.session.is_active() {
             let fact = Fact::EndRequested {
@@ -394,6 +417,29 @@ impl Interpreter {
             };
             self.advance_by_itself(vec![fact]).await;
         }
+    }
+
+    /// Takes in everything that the endpoint has told so far: it is closed or taken apart, and
+    /// tells no more.
+    async fn drain_door(&mut self) {
+        while let Ok(event) = self.door_events.try_recv() {
+            Box::pin(self.take_door_events(event)).await;
+        }
+        let refused = self.strangers.rest(self.shared.now());
+        let dropped = self.counters.as_ref().map_or(0, |counters| counters.read().events_dropped);
+        let lost = dropped.saturating_sub(std::mem::replace(&mut self.events_dropped, dropped));
+        let lost = (lost > 0).then(|| chronicle::lost_events(&self.shared, &self.session, lost));
+        self.tell_refused(refused, lost.into_iter().collect()).await;
+    }
+
+    async fn tell_refused(&mut self, refused: Vec<Refused>, mut drafts: Vec<AuditDraft>) {
+        for some in &refused {
+            self.notice(Severity::Warning, chronicle::refused_notice(some)).await;
+        }
+        drafts.extend(
+            refused.iter().map(|some| chronicle::refused(&self.shared, &self.session, some)),
+        );
+        self.write_audit(drafts).await;
     }
 
     async fn write_audit(&mut self, drafts: Vec<AuditDraft>) {
@@ -411,8 +457,7 @@ impl Interpreter {
         match self.shared.store.append(batch).await {
             Ok(audit) => self.tell(Update::Session { view: self.view(), audit }).await,
             Err(error) => {
-                audit.truncate(BACKLOG_AUDIT_MAX);
-                self.backlog_audit = audit;
+                self.backlog_audit = chronicle::within(audit, BACKLOG_AUDIT_MAX);
                 self.report_journal(Some(store_report(&error).message)).await;
             }
         }
@@ -430,6 +475,11 @@ impl Interpreter {
     async fn give_away(mut self) {
         self.advance_by_itself(vec![Fact::HandedOver]).await;
         let parts = self.shared.doors.dismantle(self.session.id()).await;
+        self.drain_door().await;
+        if !self.backlog.is_empty() {
+            // The next engine knows only what is durable: to it this is a restart.
+            return;
+        }
         if let Some(handing_over) = self.handing_over.take() {
             handing_over.reply.send(parts).ok();
         }

@@ -39,6 +39,7 @@ mod providers;
 mod recovery;
 mod shared;
 mod state;
+mod strangers;
 
 pub use core::{Control, Engine, Outcome, Running};
 pub use doors::{EndpointAction, endpoint_step};

@@ -47,8 +47,7 @@ pub(super) fn take_up(
                 continue;
             }
         };
-        let at_rest = matches!(entries.last(), Some(Entry { fact: Fact::HandedOver, .. }));
-        let parts = inherited.remove(&id).filter(|_| at_rest);
+        let parts = inherited.remove(&id);
         let (mailbox, orders) = mpsc::channel(ORDERS_MAX);
         let channels = (orders, updates.clone());
         let mut interpreter =

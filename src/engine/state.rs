@@ -125,6 +125,11 @@ impl State {
                 self.faces.tell(&Event::Traffic { session, traffic });
             }
             Update::Notice(notice) => self.faces.tell(&Event::Notice(notice)),
+            Update::Alarm { session, text } => {
+                if self.alarm(session.to_string(), text, Some(session)) {
+                    self.engine_changed();
+                }
+            }
             Update::Journal { session, problem } => self.journal_changed(session, problem),
             Update::Audit(events) => self.audit_grew(events),
             Update::Providers => self.providers_changed(),
@@ -135,6 +140,9 @@ impl State {
                     self.ended.truncate(ENDED_SHOWN as usize);
                 }
                 self.journal_changed(id, None);
+                if self.alarms.remove(&id.to_string()).is_some() {
+                    self.engine_changed();
+                }
                 self.providers_changed();
             }
         }

@@ -78,6 +78,10 @@ async fn a_port_that_somebody_took_after_a_crash_is_an_alarm_and_a_new_port() {
     let adopted = until_view(&mut faces, view.id, |view| view.endpoint.is_some()).await;
     assert_ne!(adopted.endpoint, view.endpoint);
     drop(squatter);
+    assert!(rig.store.audit_kinds().contains(&"session.step.moved".to_owned()));
+    let faces = second.handle.subscribe().await.unwrap();
+    let alarm = faces.snapshot.engine.alarms.first().expect("the alarm stands");
+    assert!(alarm.text.ends_with("was taken by another program; the endpoint moved"), "{alarm:?}");
 }
 
 #[tokio::test]

@@ -51,6 +51,27 @@ async fn a_session_opens_carries_bytes_ends_and_is_seen_gone() {
 }
 
 #[tokio::test]
+async fn every_connection_that_opened_is_recorded_as_closed_when_the_session_ends() {
+    let (rig, target) = (Rig::new(), EchoTarget::start().await);
+    let engine = rig.start().await;
+    let view = open_active(&engine, &target.address).await;
+    let mut clients = vec![];
+    for _ in 0..200 {
+        let mut client = connect(&view).await;
+        echo(&mut client, "x").await;
+        clients.push(client);
+    }
+    let mut faces = engine.handle.subscribe().await.unwrap();
+    engine.handle.call(Command::End { session: view.id, reason: None }).await.unwrap();
+    until(&mut faces, view.id, SessionState::Ended).await;
+    let kinds = rig.store.audit_kinds();
+    let count = |wanted: &str| kinds.iter().filter(|kind| *kind == wanted).count();
+    assert_eq!(count("session.connection.opened"), 200);
+    assert_eq!(count("session.connection.closed"), 200);
+    assert_eq!(kinds.last().unwrap(), "session.ended", "nothing of a session comes after its end");
+}
+
+#[tokio::test]
 async fn a_target_that_does_not_answer_is_refused_with_the_reason() {
     let rig = Rig::new();
     let engine = rig.start().await;
