@@ -324,6 +324,23 @@ fn a_check_with_an_unknown_outcome_has_failed() {
 }
 
 #[test]
+fn a_check_that_is_answered_after_the_end_leaves_nothing_to_undo() {
+    let mut story = Story::of(&[check()]);
+    story.end(5);
+    assert_eq!(story.tell(6, Fact::StepApplied { step: 0, artifact: None }), "ended");
+}
+
+#[test]
+fn a_check_that_holds_is_not_undone() {
+    let mut story = Story::of(&[check(), step(&[0])]);
+    story.tell(1, Fact::StepApplied { step: 0, artifact: None });
+    story.tell(2, applied(1));
+    story.end(5);
+    story.tell(6, undo_sent(1));
+    assert_eq!(story.tell(7, absent(1)), "ended");
+}
+
+#[test]
 fn an_extension_is_longer_and_within_what_is_allowed() {
     let mut story = Story::active();
     for lease in [599, 600, 901] {

@@ -29,6 +29,8 @@ fn a_restart_adopts_what_was_active() {
     assert_eq!(story.tell(307, found(0)), "start 1; apply 1 as key k1; until 602");
     assert_eq!(story.tell(308, applied(1)), "until 602");
     assert!(!story.session.is_adopting());
+    let since: Vec<_> = receipt(&story.session).iter().map(|line| line.made_at).collect();
+    assert_eq!(since, [second(1), second(2)], "made then, and made again since");
     assert_eq!(story.wait(602), "lease-expired; start undo 1; undo 1");
 }
 
