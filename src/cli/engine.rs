@@ -29,7 +29,9 @@ pub(super) async fn run(verb: EngineVerb, context: &mut Context<'_>) -> Result<u
         if context.out.is_json() {
             context.out.document("engine", &None::<EngineDoc<'_>>)?;
         }
-        context.out.talk("no engine runs, and no session lives; a verb that needs one starts it");
+        context
+            .out
+            .talk("no engine runs; a verb that needs one starts it, and takes up what one left");
         return Ok(0);
     };
     let view = ask::status(&engine).await?;

@@ -48,7 +48,7 @@ pub async fn run(context: &mut Context<'_>) -> Result<u8, Report> {
             };
             match event {
                 Some(Event::Stopped) => {
-                    context.out.talk("the engine has stopped; no session lives");
+                    context.out.talk("the engine has stopped");
                     return Ok(0);
                 }
                 Some(Event::HandedOver) | None => break,

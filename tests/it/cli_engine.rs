@@ -59,7 +59,7 @@ async fn no_engine_is_no_error_and_none_is_started() {
         let ran = usual().without_engine().run(&["engine", verb]).await;
         insta::allow_duplicates! { insta::assert_snapshot!(ran, @"
         exit 0
-        err| no engine runs, and no session lives; a verb that needs one starts it
+        err| no engine runs; a verb that needs one starts it, and takes up what one left
         "); }
         let ran = usual().without_engine().run(&["engine", verb, "--json"]).await;
         assert!(ran.documents()[0]["engine"].is_null(), "{ran}");

@@ -35,6 +35,20 @@ fn every_first_line_of_help_is_an_imperative_without_a_period() {
     }
 }
 
+/// Every user of a host can read every command line.
+#[test]
+fn no_option_takes_a_secret() {
+    let secrets = ["password", "passphrase", "secret", "token", "key", "credential"];
+    for (name, verb) in verbs() {
+        for argument in verb.get_arguments() {
+            let id = argument.get_id().as_str().to_lowercase();
+            let elsewhere = id.ends_with("stdin") || id.ends_with("file");
+            let secret = secrets.iter().any(|word| id.contains(word)) && !elsewhere;
+            assert!(!secret, "{name}: `{id}` would stand in argv");
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_verb_is_missing_in_the_manual() {
     let ran = usual().run(&["man"]).await;

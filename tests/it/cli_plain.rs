@@ -87,7 +87,7 @@ async fn nothing_is_told_twice_when_the_engine_moves() {
     err| Ctrl-C leaves; `breakglass --help` lists the verbs
     out| session 55667788 is Ending: orders-db (postgres db.internal:5432, site acme), ended-by-operator
     out| session 55667788: undoing   listen on 127.0.0.1
-    err| the engine has stopped; no session lives
+    err| the engine has stopped
     ");
 }
 

@@ -55,7 +55,8 @@ fn config_owner(facts: &Facts) -> Check {
         return Check::fail(name, detail, format!("chown {} {path}", facts.uid));
     }
     if !closed(&file) || !facts.config_dir.as_ref().is_none_or(closed) {
-        let detail = format!("others may write `{path}` or its folder, and it names programs");
+        let detail =
+            format!("others may write `{path}` or its folder, and it says what is reached");
         return Check::fail(name, detail, format!("chmod go-w {path} \"$(dirname {path})\""));
     }
     Check::ok(name, format!("only uid {} may write it (mode {:03o})", file.uid, file.mode))
@@ -146,7 +147,8 @@ fn engine(facts: &Facts) -> Vec<Check> {
     let found = match &facts.engine {
         Err(report) => return vec![Check::of("engine", report, "breakglass engine status")],
         Ok(None) => {
-            let detail = "none runs, and no session lives; the first verb that needs one starts it";
+            let detail =
+                "none runs; a verb that needs one starts it, and takes up what an earlier one left";
             return vec![Check::ok("engine", detail)];
         }
         Ok(Some(found)) => found,

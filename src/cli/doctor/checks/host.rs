@@ -194,7 +194,7 @@ fn mode(facts: &Facts) -> Check {
         "mode",
         format!(
             "personal: engine, sessions and audit belong to uid {}; whoever owns that account can \
-             change them, which the audit chain shows and cannot prevent",
+             change them, and the audit shows that only against a head noted elsewhere",
             facts.uid
         ),
     )

@@ -146,7 +146,7 @@ fn a_host_on_which_all_is_well_reads_so() {
     ok    open files         at most 1048576
     ok    client programs    found: psql, ssh; not found: mysql, redis-cli, mongosh, kubectl, curl, nc
     ok    proxies            none set
-    ok    mode               personal: engine, sessions and audit belong to uid 1000; whoever owns that account can change them, which the audit chain shows and cannot prevent
+    ok    mode               personal: engine, sessions and audit belong to uid 1000; whoever owns that account can change them, and the audit shows that only against a head noted elsewhere
     23 checks: 23 ok, 0 to look at, 0 failed
     ");
 }
