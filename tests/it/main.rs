@@ -21,6 +21,7 @@ mod config_edit;
 mod config_example;
 mod config_mistakes;
 mod config_places;
+mod docs;
 mod engine_hand_over;
 mod engine_life;
 mod engine_trouble;
