@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::host::{self, Host, NoHost};
-use super::world::World;
+use super::world::{self, World};
 use crate::engine::Parcel;
 use crate::error::{Kind, Report};
 
@@ -208,9 +208,10 @@ fn spawn(world: &World) -> Result<(Child, UnixStream), Report> {
 /// Where lingering is on, logind may still end what a login started: the engine gets a unit of its
 /// own under the user's manager (systemd-run(1), loginctl(1)).
 fn command(world: &World, program: &Path) -> Command {
-    let lingers = Path::new("/var/lib/systemd/linger").join(&world.operator.name).exists();
-    let managed = Path::new("/run/systemd/system").exists();
-    if managed && lingers && world.variable("XDG_RUNTIME_DIR").is_some() {
+    if world::is_managed()
+        && world::lingers(&world.operator)
+        && world.variable("XDG_RUNTIME_DIR").is_some()
+    {
         let mut command = Command::new("systemd-run");
         command.args(["--user", "--scope", "--quiet", "--collect", "--"]).arg(program);
         command

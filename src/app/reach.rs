@@ -65,8 +65,22 @@ impl Reach {
             }
             sleep(BETWEEN_TRIES).await;
         }
-        let message = "another copy of this program holds the state but does not answer";
-        Err(Report::new(Kind::Unavailable, message).hint("breakglass doctor"))
+        Err(self.silent())
+    }
+
+    /// Says that an engine holds the state and cannot be spoken to.
+    fn silent(&self) -> Report {
+        let holder = StateLock::holder_of(&self.world.places.state_dir);
+        let message = match holder {
+            Some(pid) => format!("the engine (process {pid}) holds the state but does not answer"),
+            None => "another engine holds the state but does not answer".to_owned(),
+        };
+        let report = Report::new(Kind::Unavailable, message);
+        match holder {
+            Some(pid) => report
+                .hint(format!("kill {pid}, then run breakglass again: it takes the sessions up")),
+            None => report.hint("breakglass doctor"),
+        }
     }
 
     /// Where an engine may serve: where the last one said it does, and where one would now.
@@ -95,7 +109,11 @@ impl Engines for Reach {
     }
 
     async fn attach(&self) -> Result<Option<EngineHandle>, Report> {
-        self.running().await
+        match self.running().await? {
+            // Its socket may be gone, or not there yet: only the lock says that there is none.
+            None if StateLock::is_held(&self.world.places.state_dir) => self.soon().await.map(Some),
+            found => Ok(found),
+        }
     }
 }
 

@@ -34,14 +34,16 @@ impl World {
     pub fn read(global: &Global) -> Result<Self, Report> {
         let overrides =
             Overrides { config_file: global.config.clone(), state_dir: global.state_dir.clone() };
-        let places = Places::new(&Environment::of_this_process(), &overrides)
-            .map_err(|error| error.report())?;
         let uid = rustix::process::getuid().as_raw();
+        let operator = Operator { uid, name: user_name(uid) };
+        let surroundings = Environment::of_this_process()
+            .without_fleeting_runtime(uid, !is_managed() || lingers(&operator));
+        let places = Places::new(&surroundings, &overrides).map_err(|error| error.report())?;
         Ok(Self {
             environment: environment(),
             places,
             overrides,
-            operator: Operator { uid, name: user_name(uid) },
+            operator,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             terminal: terminal(global.plain),
             format: if global.json { Format::Json } else { Format::Text },
@@ -113,6 +115,17 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// True where systemd runs the system: logind then removes the runtime directory of a user who has
+/// left (logind.conf(5)).
+pub(super) fn is_managed() -> bool {
+    Path::new("/run/systemd/system").exists()
+}
+
+/// True where what a user started may go on after the last login is over (loginctl(1)).
+pub(super) fn lingers(operator: &Operator) -> bool {
+    Path::new("/var/lib/systemd/linger").join(&operator.name).exists()
 }
 
 fn user_name(uid: u32) -> String {

@@ -47,8 +47,8 @@ pub(super) fn resolved(path: &Path) -> Result<PathBuf, ConfigError> {
 /// # Errors
 ///
 /// When a link or something else stands there, when it belongs to somebody else, when others may
-/// write to it, and when it cannot be made. A directory of ours that others may only read is closed
-/// to them.
+/// write to it, and when it cannot be made; likewise when somebody else could put another directory
+/// in its place. A directory of ours that others may only read is closed to them.
 pub fn private_dir(path: &Path, uid: u32) -> Result<(), ConfigError> {
     let unwritable =
         |source: Errno| ConfigError::Unwritable { path: path.to_owned(), source: source.into() };
@@ -66,7 +66,31 @@ pub fn private_dir(path: &Path, uid: u32) -> Result<(), ConfigError> {
     if stat.st_mode & 0o7777 != 0o700 {
         rustix::fs::fchmod(&dir, Mode::RWXU).map_err(unwritable)?;
     }
-    Ok(())
+    resolved(path)?.ancestors().skip(1).try_for_each(|above| check_above(above, uid))
+}
+
+/// True for a directory that only `uid` may enter.
+pub(super) fn is_private_dir(path: &Path, uid: u32) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|stat| {
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        is_dir && stat.st_uid == uid && stat.st_mode & 0o077 == 0
+    })
+}
+
+/// Whoever may write to a directory above ours may put another one in its place, unless the sticky
+/// bit keeps what is ours. A group of our own (as some systems give each user) is ourselves.
+fn check_above(above: &Path, uid: u32) -> Result<(), ConfigError> {
+    let stat = rustix::fs::stat(above).map_err(|source| ConfigError::Unreadable {
+        path: above.to_owned(),
+        source: io::Error::from(source),
+    })?;
+    check_owner(above, &stat, uid)?;
+    let own_group = stat.st_uid == uid && stat.st_gid == rustix::process::getgid().as_raw();
+    let sticky = stat.st_mode & 0o1000 != 0;
+    if sticky || own_group && stat.st_mode & 0o002 == 0 {
+        return Ok(());
+    }
+    check_mode(above, &stat)
 }
 
 /// Makes the directory for a new file, or makes sure that the one that is there is ours.
@@ -75,16 +99,20 @@ pub(super) fn own_dir(path: &Path, uid: u32) -> Result<(), ConfigError> {
 }
 
 fn make_dir(path: &Path) -> Result<(), Errno> {
-    match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+    match make_one(path) {
         Err(Errno::NOENT) => {
-            let parent = path.parent().ok_or(Errno::NOENT)?;
-            make_dir(parent)?;
-            match rustix::fs::mkdir(path, Mode::RWXU) {
-                Err(Errno::EXIST) => Ok(()),
-                made => made,
-            }
+            make_dir(path.parent().ok_or(Errno::NOENT)?)?;
+            make_one(path)
         }
+        made => made,
+    }
+}
+
+/// Makes one directory. Its mode is set afterwards: the umask may have taken even ours away.
+fn make_one(path: &Path) -> Result<(), Errno> {
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) => rustix::fs::chmod(path, Mode::RWXU),
+        Err(Errno::EXIST) => Ok(()),
         Err(other) => Err(other),
     }
 }

@@ -4,13 +4,17 @@
 //! |---|---|
 //! | the configuration | `$XDG_CONFIG_HOME/breakglass/config.toml`, by default under `~/.config` |
 //! | state: store, lock, log | `$XDG_STATE_HOME/breakglass`, by default under `~/.local/state` |
-//! | sockets | `$XDG_RUNTIME_DIR/breakglass`; without that, `run` in the state directory |
+//! | sockets | `$XDG_RUNTIME_DIR/breakglass`; otherwise `run` in the state directory |
+//!
+//! The runtime directory is used only where it is private to the user and outlives the login, and
+//! where the state is in its usual place: two states never share a socket.
 //!
 //! (XDG Base Directory Specification 0.8.) Nothing is ever looked for in the current directory.
 
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
+use super::guard;
 
 /// The directories that the user's surroundings name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +23,10 @@ pub struct Environment {
     pub config_home: Option<PathBuf>,
     /// Where state lives, absolute: `$XDG_STATE_HOME` or `~/.local/state`.
     pub state_home: Option<PathBuf>,
-    /// Where sockets live, absolute: `$XDG_RUNTIME_DIR`, where it is set.
+    /// Where sockets live, absolute: `$XDG_RUNTIME_DIR`, where it is set and of use.
     pub runtime_dir: Option<PathBuf>,
+    /// Whether `state_home` is `~/.local/state`.
+    pub state_is_usual: bool,
 }
 
 impl Environment {
@@ -32,7 +38,17 @@ impl Environment {
             config_home: Some(dirs.config_dir().to_owned()),
             state_home: dirs.state_dir().map(Path::to_owned),
             runtime_dir: dirs.runtime_dir().map(Path::to_owned),
+            state_is_usual: dirs.state_dir() == Some(&dirs.home_dir().join(".local/state")),
         })
+    }
+
+    /// Forgets a runtime directory that is not private to `uid`, as su(1) leaves that of another
+    /// user behind, and one that does not outlive the login.
+    #[must_use]
+    pub fn without_fleeting_runtime(mut self, uid: u32, outlives_login: bool) -> Self {
+        let of_use = |dir: &PathBuf| outlives_login && guard::is_private_dir(dir, uid);
+        self.runtime_dir = self.runtime_dir.filter(of_use);
+        self
     }
 }
 
@@ -75,7 +91,7 @@ impl Places {
             .or_else(|| under(&environment.state_home))
             .ok_or(ConfigError::NoHome)?;
         let runtime_dir = under(&environment.runtime_dir)
-            .filter(|_| overrides.state_dir.is_none())
+            .filter(|_| overrides.state_dir.is_none() && environment.state_is_usual)
             .unwrap_or_else(|| state_dir.join("run"));
         let places = Self { config_file, state_dir, runtime_dir };
         for path in [&places.config_file, &places.state_dir, &places.runtime_dir] {
@@ -91,6 +107,8 @@ const FOLDER: &str = "breakglass";
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn environment() -> Environment {
@@ -98,6 +116,7 @@ mod tests {
             config_home: Some("/home/ana/.config".into()),
             state_home: Some("/home/ana/.local/state".into()),
             runtime_dir: Some("/run/user/1000".into()),
+            state_is_usual: true,
         }
     }
 
@@ -129,6 +148,33 @@ mod tests {
         /home/ana/.local/state/breakglass
         /home/ana/.local/state/breakglass/run
         ");
+    }
+
+    #[test]
+    fn a_state_in_an_unusual_place_keeps_its_sockets() {
+        let environment = Environment {
+            state_home: Some("/srv/b".into()),
+            state_is_usual: false,
+            ..environment()
+        };
+        let shown = shown(&environment, &Overrides::default());
+        assert!(shown.ends_with("/srv/b/breakglass/run"), "{shown}");
+    }
+
+    #[test]
+    fn a_runtime_directory_of_somebody_else_or_of_this_login_alone_is_forgotten() {
+        let uid = rustix::process::getuid().as_raw();
+        let private = std::fs::Permissions::from_mode(0o700);
+        let dir = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let of = |path: &Path| Environment { runtime_dir: Some(path.to_owned()), ..environment() };
+        let kept = |path: &Path, uid, lasts| {
+            of(path).without_fleeting_runtime(uid, lasts).runtime_dir.is_some()
+        };
+        assert!(kept(dir.path(), uid, true));
+        assert!(!kept(dir.path(), uid, false));
+        assert!(!kept(dir.path(), uid + 1, true));
+        assert!(!kept(Path::new("/tmp"), uid, true));
+        assert!(!kept(&dir.path().join("missing"), uid, true));
     }
 
     #[test]

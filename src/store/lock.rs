@@ -88,6 +88,24 @@ impl StateLock {
         path.is_absolute().then_some(path)
     }
 
+    /// Reads who holds the lock of a state directory, or held it last, without touching the lock.
+    #[must_use]
+    pub fn holder_of(state_dir: &Path) -> Option<u32> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(state_dir.join(FILE), flags, Mode::empty()).ok()?;
+        holder(&mut File::from(file))
+    }
+
+    /// True when somebody holds the lock, as the kernel tells (proc_locks(5)), without touching it:
+    /// a try to take it could get in the way of an engine that starts.
+    #[must_use]
+    pub fn is_held(state_dir: &Path) -> bool {
+        let Ok(stat) = rustix::fs::stat(state_dir.join(FILE)) else { return false };
+        let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+        let wanted = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
+        std::fs::read_to_string("/proc/locks").is_ok_and(|locks| names(&locks, &wanted))
+    }
+
     /// Writes down where the engine that holds the lock listens: another login of the same user may
     /// have another runtime directory, or none.
     pub fn listens_on(&mut self, socket: &Path) {
@@ -122,6 +140,15 @@ impl StateLock {
         sign(&mut file, None);
         Ok(Self { file })
     }
+}
+
+/// True when a list of locks names one that is held on a file, not merely waited for.
+fn names(locks: &str, wanted: &str) -> bool {
+    let words = |line: &str| line.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>();
+    locks.lines().map(words).any(|words| {
+        let is = |place: usize, word: &str| words.get(place).is_some_and(|it| it == word);
+        is(1, "FLOCK") && is(5, wanted)
+    })
 }
 
 /// Writes down who holds the lock, and where they listen.
@@ -164,3 +191,33 @@ fn refused(path: &Path, why: &str) -> LockError {
 
 const FILE: &str = "lock";
 const HOLDER_BYTES_MAX: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_lock_that_is_held_on_the_file_counts() {
+        let locks = "\
+            1: FLOCK  ADVISORY  WRITE 4242 fe:00:77 0 EOF\n\
+            1: -> FLOCK  ADVISORY  WRITE 4243 fe:00:78 0 EOF\n\
+            2: POSIX  ADVISORY  READ 4244 fe:00:79 128 128\n";
+        assert!(names(locks, "fe:00:77"));
+        for other in ["fe:00:78", "fe:00:79", "fe:00:7", "fe:01:77"] {
+            assert!(!names(locks, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_seen_without_being_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!StateLock::is_held(dir.path()), "there is no file yet");
+        let mut lock = StateLock::acquire(dir.path()).unwrap();
+        lock.listens_on(Path::new("/run/x/engine.sock"));
+        assert!(StateLock::is_held(dir.path()));
+        assert_eq!(StateLock::holder_of(dir.path()), Some(std::process::id()));
+        assert_eq!(StateLock::socket_of(dir.path()), Some("/run/x/engine.sock".into()));
+        drop(lock);
+        assert!(!StateLock::is_held(dir.path()));
+    }
+}

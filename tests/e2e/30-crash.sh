@@ -66,8 +66,21 @@ for n in 1 2 3 4 5; do
     pids+=($!)
 done
 for pid in "${pids[@]}"; do wait "$pid" || fail "one of five at once failed"; done
-[ "$(pgrep -u "$OPERATOR" -fc 'engine --detached')" -le 1 ] || fail "more than one engine"
-ok "five verbs at once start one engine"
+one_engine() { [ "$(pgrep -u "$OPERATOR" -fc 'engine --detached')" -le 1 ]; }
+until_true "five verbs at once start one engine" one_engine
+
+# The engine's socket goes away (logind clears runtime directories): nobody is told that nothing lives.
+id=$(open_one | field id)
+port=$(port_of "$id")
+pid=$(engine_pid)
+rm -rf "$WORK/run-$OPERATOR/breakglass"
+refuse "an engine that cannot be spoken to is no absent engine" 5 bg engine status
+says "and its process is named" "kill $pid"
+kill "$pid"
+until_true "the engine has left" no_engine_left
+bg sessions >/dev/null
+until_true "after that the session is taken up, on its port" ask "$port"
+check "and can be ended" bg end "$id"
 
 # A newer database and a damaged one are refused and left as they are.
 bg engine stop >/dev/null 2>&1 || true
