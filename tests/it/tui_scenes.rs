@@ -176,6 +176,11 @@ fn sessions() -> Scenes {
         ("sessions hostile", hostile()),
         ("sessions hostile in full", hostile().key(Key::Enter)),
         ("drill", drill()),
+        ("drill leave", {
+            let mut stage = drill();
+            stage.model.hosting = true;
+            stage.key(Key::Char('q'))
+        }),
         ("drill audit", drill().key(Key::Char('4'))),
         ("alarmed", alarmed()),
         (
