@@ -1,7 +1,7 @@
 //! The detail of one session: what it is, what it made, and what is left to do.
 
 use super::{LABEL, labelled};
-use crate::protocol::{ReceiptLine, SessionState, SessionView, StepView};
+use crate::protocol::{ReceiptLine, SessionState, SessionView, StepProgress, StepView};
 use crate::tui::format;
 use crate::tui::layout::BARS_MAX;
 use crate::tui::model::Model;
@@ -136,8 +136,11 @@ fn steps(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
             part(Tone::Body, step.label.clone()),
         ]);
         let Some(detail) = &step.detail else { continue };
-        let room = usize::from(width).saturating_sub(STEP_INDENT);
-        let indent = " ".repeat(STEP_INDENT);
+        let indent = if width < STEP_WIDE { LABEL + 4 } else { STEP_INDENT };
+        let room = usize::from(width).saturating_sub(indent);
+        let indent = " ".repeat(indent);
+        // What a step waits for is worth a line; what went wrong is worth as many as it takes.
+        let room = if step.progress == StepProgress::Waiting { usize::MAX } else { room };
         for text in wrap(detail, room) {
             lines.push(vec![part(Tone::Dim, indent.clone()), part(Tone::Dim, text)]);
         }
@@ -203,6 +206,9 @@ fn exit_card(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
 
 /// From which width on a receipt also says since when a thing existed.
 const RECEIPT_WIDE: u16 = 70;
+
+/// From which width on what is said of a step stands below its text.
+const STEP_WIDE: u16 = 76;
 
 /// Where the text of a step begins.
 const STEP_INDENT: usize = LABEL + 2 + 10 + 8;

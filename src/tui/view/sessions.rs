@@ -14,12 +14,12 @@ use crate::tui::widgets::table::{Column, Table};
 /// The columns, in the order of [`crate::tui::model::sessions::Column`].
 pub const COLUMNS: [Column; 7] = [
     Column::new("STATE", 13),
-    Column::new("TARGET", 14).grow(3),
-    Column::new("PATH", 12).grow(1).from(70),
+    Column::new("TARGET", 18).grow(4),
+    Column::new("PATH", 12).from(70),
     Column::new("LEFT", 8).right(),
     Column::new("TRAFFIC", 13).from(100),
     Column::new("OPENED", 6).from(90),
-    Column::new("REASON", 12).grow(4),
+    Column::new("REASON", 10).grow(3),
 ];
 
 /// Draws the tab.
