@@ -82,7 +82,7 @@ impl EngineHandle {
         let (reply, answer) = oneshot::channel();
         let call = Call::Command { origin: self.origin.clone(), command, reply };
         self.calls.send(call).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.answered(answer).await?
     }
 
     /// Gets everything as it stands, and from then on every event.
@@ -93,11 +93,41 @@ impl EngineHandle {
     pub async fn subscribe(&self) -> Result<Subscription, Report> {
         let (reply, answer) = oneshot::channel();
         self.calls.send(Call::Subscribe { reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())
+        self.answered(answer).await
+    }
+
+    /// Waits for an answer for as long as somebody could give one: a call that was sent just as
+    /// the engine went away may lie in the channel for ever, heard by nobody.
+    async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, Report> {
+        tokio::select! {
+            biased;
+            answered = answer => answered.map_err(|_| gone()),
+            () = self.calls.closed() => Err(gone()),
+        }
     }
 }
 
 fn gone() -> Report {
     Report::new(Kind::Unavailable, "the engine has gone away")
         .hint("run the command again; what was open goes on or is taken up after the start")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_nobody_hears_any_more_is_answered_all_the_same() {
+        let (calls, mut inbox) = mpsc::channel(4);
+        let handle = EngineHandle::new(calls, Origin::default());
+        let close = async {
+            while inbox.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            inbox.close();
+        };
+        let (answered, ()) = tokio::join!(handle.call(Command::Status), close);
+        assert_eq!(answered.unwrap_err().kind, Kind::Unavailable);
+        assert!(handle.subscribe().await.is_err());
+    }
 }
