@@ -27,7 +27,7 @@ pub fn attached(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
     if !matches!(model.catalogue, Catalogue::Here(_)) {
         model.catalogue = Catalogue::Unknown;
     }
-    if model.drill && !again {
+    if model.drill && model.hosting && !again {
         let dir = model.engine.as_ref().map_or("", |engine| engine.state_dir.as_str());
         let text = format!("another terminal can join: breakglass --state-dir {dir}");
         model.messages.tell(model.now, Severity::Info, text);

@@ -80,7 +80,9 @@ fn target_line(model: &Model, form: &OpenForm, pen: &mut Pen<'_>, row: Rect) -> 
     }
     let rest = Rect { width: rest.width.saturating_sub(1), ..rest };
     if form.search.is_empty() {
-        pen.text(rest, Tone::Dim, " type part of a name, or HOST:PORT");
+        let ad_hoc = model.policy.as_ref().is_none_or(|policy| policy.ad_hoc_targets);
+        let or_address = if ad_hoc { ", or HOST:PORT" } else { "" };
+        pen.text(rest, Tone::Dim, &format!(" type part of a name{or_address}"));
     }
     entry(pen, rest, &form.search, here)
 }
