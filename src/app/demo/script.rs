@@ -163,21 +163,21 @@ fn broken(error: &std::io::Error) -> Report {
 }
 
 const PAST: [(&str, &str); 3] = [
-    ("northwind-shop", "DRILL INC-2098 shop front shows old prices"),
-    ("status-page", "DRILL weekly look at the status page"),
-    ("guarded-substation", "DRILL INC-2101 substation does not report"),
+    ("northwind-shop", "INC-2098 shop front shows old prices"),
+    ("status-page", "weekly look at the status page"),
+    ("guarded-substation", "INC-2101 substation does not report"),
 ];
 
 const WORKED_ON: &str = "harbour-sessions";
 const PRESENT: [(&str, &str, u64); 3] = [
-    ("status-page", "DRILL INC-2104 is it us, or the network?", 20),
-    (WORKED_ON, "DRILL INC-2104 customers are logged out again", 30),
-    ("meridian-records-db", "DRILL INC-2105 records open slowly on ward 4", 60),
+    ("status-page", "INC-2104 is it us, or the network?", 20),
+    ("meridian-records-db", "INC-2105 records open slowly on ward 4", 60),
+    (WORKED_ON, "INC-2104 customers are logged out again", 30),
 ];
 
 const PLAYED: [(&str, &str); 2] = [
-    ("status-page", "DRILL is it us, or the network?"),
-    ("harbour-payments", "DRILL INC-2104 payments are slow"),
+    ("status-page", "is it us, or the network?"),
+    ("harbour-payments", "INC-2104 payments are slow"),
 ];
 
 /// How busy the client is, beat by beat.

@@ -40,9 +40,9 @@ impl Flavour {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Tailscale => "Tailscale (simulated)",
-            Self::Headscale => "Headscale (simulated)",
-            Self::Twingate => "Twingate (simulated)",
+            Self::Tailscale => "sim. Tailscale",
+            Self::Headscale => "sim. Headscale",
+            Self::Twingate => "sim. Twingate",
         }
     }
 

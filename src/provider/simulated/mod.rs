@@ -206,7 +206,9 @@ impl Provider for Simulated {
     }
 
     async fn check(&self) -> Health {
-        self.world.take_time(false, Weather::Calm).await;
+        if self.standing.can_serve() {
+            self.world.take_its_time().await;
+        }
         self.standing.clone()
     }
 }
@@ -234,11 +236,10 @@ impl Simulated {
 
     /// Makes a thing or not, and never answers.
     async fn silent(&self, call: &StepCall<'_>, action: &Action, landing: Landing) -> Applied {
-        let pace = self.world.pace();
-        let half_settled = Span::from_millis(pace.settle.as_millis() / 2);
+        let late = self.world.pace().late();
         let made = match landing {
             Landing::Lands => self.make(call, action, Span::ZERO).map(|_| ()),
-            Landing::Late => self.make(call, action, pace.timeout + half_settled).map(|_| ()),
+            Landing::Late => self.make(call, action, late).map(|_| ()),
             Landing::Never => Ok(()),
         };
         if let Err(error) = made {

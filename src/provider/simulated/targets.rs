@@ -183,10 +183,11 @@ mod tests {
         let mut targets = Targets::default();
         let address = targets.start(kind, "Ledger").await.unwrap();
         let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(sent).await.unwrap();
-        client.shutdown().await.unwrap();
+        // A service that has heard enough closes, whatever else is on its way.
+        client.write_all(sent).await.ok();
+        client.shutdown().await.ok();
         let mut said = vec![];
-        client.read_to_end(&mut said).await.unwrap();
+        client.read_to_end(&mut said).await.ok();
         said
     }
 
@@ -200,7 +201,7 @@ mod tests {
         HTTP/1.1 200 OK
         Server: drill
         Content-Type: text/plain; charset=utf-8
-        Content-Length: 62
+        Content-Length: 58
 
         DRILL Ledger
         status: all systems normal
@@ -211,7 +212,7 @@ mod tests {
         +PONG
         +PONG
         -ERR this is a drill: only PING and INFO are answered
-        $58
+        $56
         # Drill
         name:Ledger
         role:master

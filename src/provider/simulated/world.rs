@@ -32,18 +32,24 @@ use crate::domain::time::{Span, Timestamp};
 /// How fast the remote side is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// How long calls take, in percent of what is usual: 0.15 to 2 s.
+    /// How long calls take, in percent of what is usual: 0.15 to 1.8 s.
     pub percent: u32,
     /// How long a call is waited for.
     pub timeout: Span,
-    /// How long after that an unanswered change may still land. It lands after half of it.
+    /// How long after it was sent a change may still land. Longer than the timeout: after a crash
+    /// nobody knows more than that it was sent.
     pub settle: Span,
 }
 
 impl Pace {
     /// As fast as real providers are.
     pub const LIFELIKE: Self =
-        Self { percent: 100, timeout: Span::from_seconds(8), settle: Span::from_seconds(6) };
+        Self { percent: 100, timeout: Span::from_seconds(6), settle: Span::from_seconds(8) };
+
+    /// When what lands late does: once nobody waits for an answer, and before all has settled.
+    pub(super) const fn late(self) -> Span {
+        Span::from_millis(u64::midpoint(self.timeout.as_millis(), self.settle.as_millis()))
+    }
 }
 
 /// The remote side of a drill.
@@ -198,15 +204,22 @@ impl World {
 
     /// Lets the time of a call pass.
     pub(super) async fn take_time(&self, long: bool, weather: Weather) {
-        let (least, most) = if long { LONG_MILLIS } else { CALL_MILLIS };
+        let range = if long { LONG_MILLIS } else { CALL_MILLIS };
         let times = if weather == Weather::Slow { SLOW_TIMES } else { 1 };
-        let millis = least + self.roll(most - least);
-        let millis =
-            millis.saturating_mul(times).saturating_mul(u64::from(self.pace.percent)) / 100;
         tokio::select! {
-            () = sleep(Duration::from_millis(millis)) => {}
+            () = sleep(self.duration(range) * times) => {}
             () = self.hang() => {}
         }
+    }
+
+    /// Lets the time of a call pass, hurry or not.
+    pub(super) async fn take_its_time(&self) {
+        sleep(self.duration(CALL_MILLIS)).await;
+    }
+
+    fn duration(&self, (least, most): (u64, u64)) -> Duration {
+        let millis = least + self.roll(most - least);
+        Duration::from_millis(millis.saturating_mul(u64::from(self.pace.percent)) / 100)
     }
 
     /// Never answers, unless there is a hurry.
@@ -266,5 +279,5 @@ const WEATHER: &str = "weather";
 /// No target has this name.
 const EVERYWHERE: &str = "_everywhere";
 const CALL_MILLIS: (u64, u64) = (150, 600);
-const LONG_MILLIS: (u64, u64) = (900, 2_000);
-const SLOW_TIMES: u64 = 3;
+const LONG_MILLIS: (u64, u64) = (900, 1_800);
+const SLOW_TIMES: u32 = 3;
