@@ -124,6 +124,7 @@ async fn start(state: &Path) -> Outcome<Running> {
         host: "bench".into(),
         state_dir: state.to_string_lossy().into_owned(),
         sockets_dir: state.to_owned(),
+        connections_max: 4_096,
         drill: false,
         detached: false,
         problem: None,

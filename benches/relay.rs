@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use breakglass::domain::connect::EndpointAddress;
-use breakglass::forward::{Conduit, Dial, DialError, EVENTS_MAX, Endpoint, Listen, Settings};
+use breakglass::forward::{Conduit, Dial, DialError, EVENTS_MAX, Endpoint, Listen, Room, Settings};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -145,7 +145,7 @@ fn start_endpoint(runtime: &Runtime, target: SocketAddr) -> Outcome<(Endpoint, u
     let _inside = runtime.enter();
     let bound = Listen::Loopback { port: None }.bind()?;
     let EndpointAddress::Loopback { port } = *bound.address() else { return Err("no port".into()) };
-    let settings = Settings::new(rustix::process::geteuid().as_raw());
+    let settings = Settings::new(rustix::process::geteuid().as_raw(), Room::new(4_096));
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     thread::spawn(move || while heard.blocking_recv().is_some() {});
     Ok((Endpoint::start(bound, Arc::new(To(target)), settings, events)?, port))

@@ -17,6 +17,7 @@ use crate::domain::id::{InstallationId, ProviderId};
 use crate::domain::provider::ProviderKind;
 use crate::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Running};
 use crate::error::{Kind, Report};
+use crate::forward::CONNECTIONS_MAX;
 use crate::protocol::EngineHandle;
 use crate::provider::direct::Direct;
 use crate::socket::{self, Server};
@@ -92,7 +93,7 @@ impl Host {
         let mut lock = lock.map_err(|error| held(&error))?;
         // Whatever this process makes from here on (log, socket) is its user's alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
-        raise_descriptor_limit();
+        let descriptors_max = raise_descriptor_limit();
         crate::logging::start(state_dir);
         let store = SqliteStore::open(state_dir)
             .await
@@ -112,6 +113,7 @@ impl Host {
             host: world.host.clone(),
             state_dir: world.places.state_dir.to_string_lossy().into_owned(),
             sockets_dir: world.places.runtime_dir.clone(),
+            connections_max: connections_max(descriptors_max),
             drill: network.drill,
             detached,
             problem: network.problem,
@@ -150,13 +152,26 @@ impl Host {
 }
 
 /// Takes as many descriptors as the system allows: a connection through an endpoint needs two, and
-/// the usual soft limit of 1,024 is there for programs that use select(2).
-fn raise_descriptor_limit() {
+/// the usual soft limit of 1,024 is there for programs that use select(2). Returns how many this
+/// process may have, or nothing where there is no limit.
+fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of descriptors stays as it is");
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of descriptors stays as it is");
+            limit.current
+        }
     }
+}
+
+/// How many connections leave enough descriptors for everything else: the store, the faces, a
+/// listener a session, and what the providers run.
+fn connections_max(descriptors_max: Option<u64>) -> usize {
+    let descriptors = descriptors_max.and_then(|max| usize::try_from(max).ok());
+    let rest = descriptors.unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT);
+    (rest / 2).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
 }
 
 /// Removes the socket of an engine that has stopped; the lock is still held.
@@ -284,3 +299,19 @@ fn bind(path: &Path) -> Result<UnixListener, Report> {
 }
 
 const INSTALLATION: &str = "installation";
+const DESCRIPTORS_KEPT: usize = 128;
+const CONNECTIONS_MIN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_never_take_the_descriptors_of_everything_else() {
+        assert_eq!(connections_max(Some(1_024)), 448);
+        assert_eq!(connections_max(Some(4_096)), 1_984);
+        assert_eq!(connections_max(Some(64)), CONNECTIONS_MIN, "enough to be of any use");
+        assert_eq!(connections_max(Some(1 << 30)), CONNECTIONS_MAX);
+        assert_eq!(connections_max(None), CONNECTIONS_MAX);
+    }
+}

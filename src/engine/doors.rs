@@ -18,7 +18,7 @@ use crate::domain::id::SessionId;
 use crate::domain::target::Listen;
 use crate::domain::time::Span;
 use crate::forward::{
-    self, BindError, Conduit, Counters, Dial, Endpoint, EndpointError, ForwardEvent, Parts,
+    self, BindError, Conduit, Counters, Dial, Endpoint, EndpointError, ForwardEvent, Parts, Room,
     Settings, Totals,
 };
 use crate::protocol::Traffic;
@@ -62,9 +62,10 @@ pub fn endpoint_step(
 }
 
 /// All local endpoints of this process.
-#[derive(Default)]
 pub(super) struct Doors {
     open: Mutex<BTreeMap<SessionId, Door>>,
+    /// Shared, so that no session's connections leave the process without descriptors.
+    room: Room,
 }
 
 struct Door {
@@ -89,6 +90,11 @@ pub(super) struct Opened {
 }
 
 impl Doors {
+    /// None yet, with room for so many connections over all of them.
+    pub fn new(connections_max: usize) -> Self {
+        Self { open: Mutex::default(), room: Room::new(connections_max) }
+    }
+
     /// Opens the endpoint of a session: at the address it had `before`, where it had one.
     pub fn open(
         &self,
@@ -110,7 +116,7 @@ impl Doors {
         };
         let session = behind.session;
         let dial = Arc::new(Path { provider: behind.provider, steps: behind.steps });
-        let settings = settings(action);
+        let settings = self.settings(action);
         let endpoint = Endpoint::start(bound, dial, settings, behind.events)
             .map_err(|error| error.to_string())?;
         let artifact = artifact(endpoint.address());
@@ -126,7 +132,7 @@ impl Doors {
         behind: Behind,
     ) -> Result<(), EndpointError> {
         let dial = Arc::new(Path { provider: behind.provider, steps: behind.steps });
-        let endpoint = Endpoint::resume(parts, dial, settings(action), behind.events)?;
+        let endpoint = Endpoint::resume(parts, dial, self.settings(action), behind.events)?;
         self.keep(behind.session, endpoint);
         Ok(())
     }
@@ -159,6 +165,11 @@ impl Doors {
     /// The counters of a session's endpoint.
     pub fn counters(&self, session: SessionId) -> Option<Arc<Counters>> {
         self.doors().get(&session).map(|door| Arc::clone(&door.counters))
+    }
+
+    fn settings(&self, action: &EndpointAction) -> Settings {
+        let settings = Settings::new(action.owner, self.room.clone());
+        Settings { idle_limit: action.idle.map(Span::to_std), ..settings }
     }
 
     fn keep(&self, session: SessionId, endpoint: Endpoint) {
@@ -205,10 +216,6 @@ fn wanted(
             forward::Listen::Unix { path: sockets_dir.join(format!("{}.sock", session.short())) }
         }
     }
-}
-
-fn settings(action: &EndpointAction) -> Settings {
-    Settings { idle_limit: action.idle.map(Span::to_std), ..Settings::new(action.owner) }
 }
 
 fn artifact(address: &EndpointAddress) -> Artifact {

@@ -39,6 +39,8 @@ pub struct EngineParts {
     pub state_dir: String,
     /// Where sockets of sessions are made.
     pub sockets_dir: PathBuf,
+    /// Connections at the same time, over all sessions; one more is refused.
+    pub connections_max: usize,
     /// True for a drill.
     pub drill: bool,
     /// True where the engine is a process of its own.
@@ -96,7 +98,7 @@ impl Shared {
             drill: parts.drill,
             detached: parts.detached,
             problem: parts.problem,
-            doors: Doors::default(),
+            doors: Doors::new(parts.connections_max),
             started_at,
             watched: AtomicBool::new(false),
         })

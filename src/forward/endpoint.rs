@@ -149,7 +149,7 @@ impl Endpoint {
 
 fn resume_link(passed: Passed, shared: &Arc<Shared>, links: &mut JoinSet<Option<Passed>>) {
     let note = passed.note;
-    match Link::try_from(passed) {
+    match Link::resume(passed, shared.settings.room.stay()) {
         Ok(link) => {
             links.spawn(carry(link, Arc::clone(shared)));
         }
@@ -223,14 +223,17 @@ impl Acceptor {
             (Conduit::Unix(stream), Peer::Unix { .. }) => self.doorman.check_unix(stream),
             _ => Err(TurnedAway { uid: None, why: Refusal::Unchecked }),
         };
-        let room = self.links.len() < self.shared.settings.connections_max;
-        match checked {
-            Ok(uid) if room => {
-                let accepted = Accepted { conn: self.next_conn, peer, uid, client };
+        let placed = checked.and_then(|uid| {
+            let place = self.shared.settings.room.enter();
+            let place = place.ok_or(TurnedAway { uid: Some(uid), why: Refusal::Full })?;
+            Ok((uid, place))
+        });
+        match placed {
+            Ok((uid, place)) => {
+                let accepted = Accepted { conn: self.next_conn, peer, uid, client, place };
                 self.next_conn += 1;
                 self.links.spawn(serve(accepted, Arc::clone(&self.shared)));
             }
-            Ok(uid) => self.refuse(client, peer, TurnedAway { uid: Some(uid), why: Refusal::Full }),
             Err(away) => self.refuse(client, peer, away),
         }
     }

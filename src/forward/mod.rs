@@ -26,7 +26,8 @@
 //! Deliberately not here: how the target is reached (that is [`Dial`]), the lease, the audit, the
 //! state of a session, and TLS or any other reading of the bytes.
 //!
-//! A connection costs two descriptors and its task. Buffers belong to the stretch of work that
+//! A connection costs two descriptors, its task, and a place in the [`Room`] that all endpoints of
+//! the process share. Buffers belong to the stretch of work that
 //! moves bytes, never to a connection that waits.
 
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ mod listener;
 mod parts;
 pub mod peer;
 mod relay;
+mod room;
 
 pub use conduit::Conduit;
 pub use counters::{Counters, Totals};
@@ -50,6 +52,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use listener::{BindError, Bound, Listen};
 pub use parts::{Direction, Parts, PartsError, PartsNote, Passed, PassedNote};
 pub use peer::Refusal;
+pub use room::{CONNECTIONS_MAX, Room};
 
 /// Reaches the target; written by whoever knows the network path.
 ///
@@ -97,22 +100,22 @@ pub struct Settings {
     pub owner: u32,
     /// Without a byte in either direction for this long, [`ForwardEvent::Idle`] is sent, once.
     pub idle_limit: Option<Duration>,
-    /// Connections at the same time, those that still dial included; one more is refused.
-    pub connections_max: usize,
+    /// Where each connection has its place; without one it is refused.
+    pub room: Room,
     /// How long the target may take to answer a dial.
     pub dial_limit: Duration,
 }
 
 impl Settings {
-    /// The usual settings: 4,096 connections, 10 s for a dial, no idle limit.
+    /// The usual settings: 10 s for a dial, no idle limit.
     #[must_use]
-    pub fn new(owner: u32) -> Self {
-        Self { owner, idle_limit: None, connections_max: 4096, dial_limit: Duration::from_secs(10) }
+    pub fn new(owner: u32, room: Room) -> Self {
+        Self { owner, idle_limit: None, room, dial_limit: Duration::from_secs(10) }
     }
 }
 
 /// A size for the event channel at which a hard close of a full endpoint drops nothing.
-pub const EVENTS_MAX: usize = 8192;
+pub const EVENTS_MAX: usize = 2 * CONNECTIONS_MAX;
 
 /// What happened at the endpoint.
 ///

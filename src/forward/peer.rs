@@ -61,7 +61,7 @@ pub enum Refusal {
     /// The system did not say whose connection it is.
     #[error("the system did not say whose connection it is")]
     Unchecked,
-    /// As many connections as the settings allow are open already.
+    /// No place is left in the room that all endpoints share.
     #[error("too many connections are open")]
     Full,
 }

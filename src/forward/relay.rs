@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::forward::buffer::BufferPool;
 use crate::forward::parts::{Direction, Passed, PassedNote};
+use crate::forward::room::Place;
 use crate::forward::{
     CloseReason, Conduit, Counters, Dial, DialError, ForwardEvent, Peer, Settings,
 };
@@ -88,6 +89,7 @@ pub(super) struct Accepted {
     pub(super) peer: Peer,
     pub(super) uid: u32,
     pub(super) client: Conduit,
+    pub(super) place: Place,
 }
 
 /// Both sides of a connection, and how far each direction has come.
@@ -99,15 +101,18 @@ pub(super) struct Link {
     pub(super) target: Conduit,
     pub(super) up: Direction,
     pub(super) down: Direction,
+    /// Given back when the connection is gone, and by this process when it is handed over.
+    pub(super) place: Place,
 }
 
 /// Dials the target for a new client and relays. Returns the connection if it shall be passed on.
 pub(super) async fn serve(accepted: Accepted, shared: Arc<Shared>) -> Option<Passed> {
-    let Accepted { conn, peer, uid, client } = accepted;
+    let Accepted { conn, peer, uid, client, place } = accepted;
     let target = match dial(&shared).await {
         Ok(target) => target,
         Err(why) => {
             client.abort();
+            drop(place);
             shared.counters.dials_failed.fetch_add(1, Relaxed);
             shared.emit(ForwardEvent::DialFailed { conn, peer, why });
             return None;
@@ -118,7 +123,7 @@ pub(super) async fn serve(accepted: Accepted, shared: Arc<Shared>) -> Option<Pas
     shared.counters.connections_total.fetch_add(1, Relaxed);
     shared.emit(ForwardEvent::Opened { conn, peer, uid });
     let (up, down) = (Direction::default(), Direction::default());
-    carry(Link { conn, peer, uid, client, target, up, down }, shared).await
+    carry(Link { conn, peer, uid, client, target, up, down, place }, shared).await
 }
 
 async fn dial(shared: &Shared) -> Result<Conduit, DialError> {
@@ -150,10 +155,11 @@ pub(super) async fn carry(mut link: Link, shared: Arc<Shared>) -> Option<Passed>
         Stop::Torn(why) => {
             link.client.abort();
             link.target.abort();
+            drop(link.place);
             why
         }
     };
-    // The numbers are right before anybody hears of the end.
+    // The numbers are right, and the place is free, before anybody hears of the end.
     drop(open);
     let (bytes_up, bytes_down) = (up.bytes, down.bytes);
     shared.emit(ForwardEvent::Closed { conn, bytes_up, bytes_down, why });
@@ -345,19 +351,18 @@ impl TryFrom<Link> for Passed {
     type Error = io::Error;
 
     fn try_from(link: Link) -> io::Result<Self> {
-        let Link { conn, peer, uid, client, target, up, down } = link;
+        let Link { conn, peer, uid, client, target, up, down, place: _place } = link;
         let note = PassedNote { conn, peer, uid, up, down };
         Ok(Self { client: client.into_fd()?, target: target.into_fd()?, note })
     }
 }
 
-impl TryFrom<Passed> for Link {
-    type Error = io::Error;
-
-    fn try_from(passed: Passed) -> io::Result<Self> {
+impl Link {
+    /// Puts a connection together again that was at rest.
+    pub(super) fn resume(passed: Passed, place: Place) -> io::Result<Self> {
         let PassedNote { conn, peer, uid, up, down } = passed.note;
         let client = Conduit::from_fd(passed.client)?;
         let target = Conduit::from_fd(passed.target)?;
-        Ok(Self { conn, peer, uid, client, target, up, down })
+        Ok(Self { conn, peer, uid, client, target, up, down, place })
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::kit::{Once, Silence, To, connect, gone, me, pair, serve, target, within};
+use super::kit::{Once, Silence, To, connect, gone, me, pair, serve, settings, target, within};
 
 /// Takes an endpoint apart and puts it together as another process would: from a note in text and
 /// a list of descriptors.
@@ -25,7 +25,7 @@ async fn hand_over(endpoint: Endpoint, dial: Arc<dyn Dial>) -> (Endpoint, Parted
     let note: PartsNote = serde_json::from_str(&text).unwrap();
     let parts = Parts::from_pieces(note.clone(), descriptors).unwrap();
     let (sender, events) = mpsc::channel(breakglass::forward::EVENTS_MAX);
-    let endpoint = Endpoint::resume(parts, dial, Settings::new(me()), sender).unwrap();
+    let endpoint = Endpoint::resume(parts, dial, settings(), sender).unwrap();
     (endpoint, Parted { note, events })
 }
 
@@ -82,7 +82,7 @@ async fn streams_come_through_many_hand_overs_whole() {
     within(async {
         let (listener, dial) = target().await;
         let address = dial.0;
-        let (mut endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (mut endpoint, mut events) = serve(dial, settings());
         let (stop, noise) = (Arc::new(AtomicBool::new(false)), noise());
         let mut streams = JoinSet::new();
         for _ in 0..CONNECTIONS {
@@ -138,7 +138,7 @@ async fn a_half_closed_connection_stays_half_closed() {
     within(async {
         let (listener, dial) = target().await;
         let address = dial.0;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let (mut client, mut far, conn) = pair(&endpoint, &listener, &mut events).await;
         client.write_all(b"question").await.unwrap();
         client.shutdown().await.unwrap();
@@ -170,7 +170,7 @@ async fn who_connects_in_between_waits_and_is_served() {
     within(async {
         let (listener, dial) = target().await;
         let address = dial.0;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let first = pair(&endpoint, &listener, &mut events).await;
         let whereabouts = endpoint.address().to_string();
         let parts = endpoint.dismantle().await.unwrap();
@@ -178,7 +178,7 @@ async fn who_connects_in_between_waits_and_is_served() {
         early.write_all(b"early").await.unwrap();
         let (sender, mut events) = mpsc::channel(16);
         let dial = Arc::new(To(address));
-        let endpoint = Endpoint::resume(parts, dial, Settings::new(me()), sender).unwrap();
+        let endpoint = Endpoint::resume(parts, dial, settings(), sender).unwrap();
         let (mut far, _) = listener.accept().await.unwrap();
         let mut heard = [0; 5];
         far.read_exact(&mut heard).await.unwrap();
@@ -197,7 +197,7 @@ async fn who_connects_in_between_waits_and_is_served() {
 async fn dropped_parts_close_everything() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let (mut client, mut far, _) = pair(&endpoint, &listener, &mut events).await;
         drop(endpoint.dismantle().await.unwrap());
         gone(&mut client).await;
@@ -221,7 +221,7 @@ impl Dial for Asked {
 async fn a_connection_that_still_dials_is_closed_and_told() {
     within(async {
         let asked = Arc::new(Notify::new());
-        let (endpoint, mut events) = serve(Asked(Arc::clone(&asked)), Settings::new(me()));
+        let (endpoint, mut events) = serve(Asked(Arc::clone(&asked)), settings());
         let mut client = connect(&endpoint).await;
         asked.notified().await;
         let parts = endpoint.dismantle().await.unwrap();
@@ -249,7 +249,7 @@ fn stuck() -> (UnixStream, UnixStream) {
 async fn a_side_that_takes_nothing_is_handed_over_and_loses_nothing() {
     within(async {
         let (near, mut far) = stuck();
-        let (endpoint, mut events) = serve(Once::new(near), Settings::new(me()));
+        let (endpoint, mut events) = serve(Once::new(near), settings());
         let mut client = connect(&endpoint).await;
         assert!(matches!(events.recv().await, Some(ForwardEvent::Opened { .. })));
         client.write_all(b"late").await.unwrap();
@@ -277,13 +277,13 @@ async fn a_side_that_takes_nothing_is_handed_over_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn quiet_time_goes_on_over_a_hand_over() {
     const LIMIT: Duration = Duration::from_secs(60);
-    let settings = || Settings { idle_limit: Some(LIMIT), ..Settings::new(me()) };
-    let (endpoint, _events) = serve(Silence, settings());
+    let idle = || Settings { idle_limit: Some(LIMIT), ..settings() };
+    let (endpoint, _events) = serve(Silence, idle());
     tokio::time::sleep(LIMIT / 2).await;
     let started = Instant::now();
     let parts = endpoint.dismantle().await.unwrap();
     let (sender, mut events) = mpsc::channel(16);
-    let _endpoint = Endpoint::resume(parts, Arc::new(Silence), settings(), sender).unwrap();
+    let _endpoint = Endpoint::resume(parts, Arc::new(Silence), idle(), sender).unwrap();
     assert!(matches!(events.recv().await, Some(ForwardEvent::Idle)));
     let waited = started.elapsed();
     assert!(waited >= LIMIT / 2 - Duration::from_millis(2), "{waited:?}");

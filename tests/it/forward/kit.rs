@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use breakglass::domain::connect::EndpointAddress;
-use breakglass::forward::{Conduit, Dial, DialError, Endpoint, ForwardEvent, Listen, Settings};
+use breakglass::forward::{
+    Conduit, Dial, DialError, Endpoint, ForwardEvent, Listen, Room, Settings,
+};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Mutex, mpsc};
 
@@ -19,6 +21,16 @@ pub fn me() -> u32 {
 
 pub fn am_root() -> bool {
     me() == 0
+}
+
+/// The usual settings, for this user.
+pub fn settings() -> Settings {
+    settings_of(me())
+}
+
+/// The usual settings, for a user, with a room of its own.
+pub fn settings_of(owner: u32) -> Settings {
+    Settings::new(owner, Room::new(4_096))
 }
 
 /// Fails a test that hangs, long after it should have ended.
@@ -88,6 +100,11 @@ pub fn port(address: &EndpointAddress) -> u16 {
 
 pub async fn connect(endpoint: &Endpoint) -> TcpStream {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port(endpoint.address()))).await.unwrap()
+}
+
+/// Connects where the endpoint may turn the client away, which it may hear of already here.
+pub async fn knock(endpoint: &Endpoint) -> Option<TcpStream> {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port(endpoint.address()))).await.ok()
 }
 
 /// A client and the target's side of the same connection, and its number.

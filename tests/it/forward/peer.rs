@@ -6,13 +6,15 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use breakglass::forward::peer::{ESTABLISHED, SocketFacts, TurnedAway, judge};
-use breakglass::forward::{Bound, Endpoint, ForwardEvent, Listen, Refusal, Settings};
+use breakglass::forward::{Bound, Endpoint, ForwardEvent, Listen, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use super::kit::{To, am_root, connect, gone, me, port, serve, target, within};
+use super::kit::{
+    To, am_root, connect, gone, me, port, serve, settings, settings_of, target, within,
+};
 
 /// A user that every system has and that runs nothing here.
 const NOBODY: u32 = 65534;
@@ -55,7 +57,7 @@ async fn another_user_is_refused() {
     }
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let mut stranger = connect_as(NOBODY, port(endpoint.address()));
         assert_eq!(refused(&mut events).await, (Some(NOBODY), Refusal::Stranger));
         // Its connection was closed, so its `cat` ends.
@@ -71,7 +73,7 @@ async fn the_one_who_runs_the_engine_is_refused_where_another_is_the_owner() {
     within(async {
         let owner = if am_root() { NOBODY } else { me() + 1 };
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(owner));
+        let (endpoint, mut events) = serve(dial, settings_of(owner));
         let mut client = connect(&endpoint).await;
         let why = if am_root() { Refusal::Root } else { Refusal::Stranger };
         assert_eq!(refused(&mut events).await, (Some(me()), why));
@@ -98,8 +100,7 @@ async fn the_one_who_runs_the_engine_is_refused_where_another_is_the_owner() {
 /// Serves a listener on which somebody has been already.
 fn serve_late(bound: Bound, dial: To) -> (Endpoint, mpsc::Receiver<ForwardEvent>) {
     let (sender, events) = mpsc::channel(16);
-    let settings = Settings::new(me());
-    (Endpoint::start(bound, Arc::new(dial), settings, sender).unwrap(), events)
+    (Endpoint::start(bound, Arc::new(dial), settings(), sender).unwrap(), events)
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn the_bytes_of_a_gone_stranger_are_not_taken_for_those_of_a_later_client(
 async fn an_ipv6_socket_that_speaks_ipv4_passes() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let mapped = (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port(endpoint.address()));
         let _client = TcpStream::connect(mapped).await.unwrap();
         listener.accept().await.unwrap();
@@ -184,7 +185,7 @@ async fn a_foreign_owner_is_refused_on_a_unix_socket_too() {
         let bound = Listen::Unix { path: path.clone() }.bind().unwrap();
         let (listener, dial) = target().await;
         let (sender, mut events) = mpsc::channel(16);
-        let settings = Settings::new(me() + 1);
+        let settings = settings_of(me() + 1);
         let endpoint = Endpoint::start(bound, Arc::new(dial), settings, sender).unwrap();
         let mut client = UnixStream::connect(&path).await.unwrap();
         let why = if am_root() { Refusal::Root } else { Refusal::Stranger };

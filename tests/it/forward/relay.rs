@@ -4,14 +4,12 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use breakglass::forward::{
-    CloseReason, DialError, Endpoint, ForwardEvent, Listen, Settings, Totals,
-};
+use breakglass::forward::{CloseReason, DialError, Endpoint, ForwardEvent, Listen, Totals};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc;
 
-use super::kit::{Once, Silence, connect, gone, me, pair, port, serve, target, within};
+use super::kit::{Once, Silence, connect, gone, me, pair, port, serve, settings, target, within};
 
 async fn closed(events: &mut mpsc::Receiver<ForwardEvent>) -> (u64, u64, u64, CloseReason) {
     match events.recv().await {
@@ -26,7 +24,7 @@ async fn closed(events: &mut mpsc::Receiver<ForwardEvent>) -> (u64, u64, u64, Cl
 async fn bytes_flow_both_ways_and_are_counted() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let (mut client, mut far, conn) = pair(&endpoint, &listener, &mut events).await;
         let up: Vec<u8> = (0..1_000_003_u32).map(|i| (i % 251) as u8).collect();
         let down: Vec<u8> = (0..300_007_u32).map(|i| (i % 241) as u8).collect();
@@ -68,7 +66,7 @@ async fn bytes_flow_both_ways_and_are_counted() {
 async fn a_client_that_is_done_sending_still_gets_its_answer() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let (mut client, mut far, conn) = pair(&endpoint, &listener, &mut events).await;
         client.write_all(b"question").await.unwrap();
         client.shutdown().await.unwrap();
@@ -89,7 +87,7 @@ async fn a_client_that_is_done_sending_still_gets_its_answer() {
 async fn a_target_that_is_done_sending_still_hears_the_client() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let (mut client, mut far, conn) = pair(&endpoint, &listener, &mut events).await;
         far.write_all(b"banner").await.unwrap();
         far.shutdown().await.unwrap();
@@ -110,7 +108,7 @@ async fn a_target_that_is_done_sending_still_hears_the_client() {
 async fn a_reset_is_passed_on_as_a_reset_in_either_direction() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
 
         let (mut client, far, _) = pair(&endpoint, &listener, &mut events).await;
         far.set_zero_linger().unwrap();
@@ -136,7 +134,7 @@ async fn the_last_words_of_a_target_that_takes_no_more_are_heard() {
     within(async {
         let (near, mut far) = UnixStream::pair().unwrap();
         rustix::net::shutdown(&far, rustix::net::Shutdown::Read).unwrap();
-        let (endpoint, mut events) = serve(Once::new(near), Settings::new(me()));
+        let (endpoint, mut events) = serve(Once::new(near), settings());
         let mut client = connect(&endpoint).await;
         client.write_all(b"much").await.unwrap();
         far.write_all(b"too much").await.unwrap();
@@ -158,7 +156,7 @@ async fn a_target_that_refuses_is_told_and_the_client_is_let_go() {
     within(async {
         let (listener, dial) = target().await;
         drop(listener);
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let mut client = connect(&endpoint).await;
         gone(&mut client).await;
         let Some(ForwardEvent::DialFailed { why, .. }) = events.recv().await else {
@@ -174,7 +172,7 @@ async fn a_target_that_refuses_is_told_and_the_client_is_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_that_never_answers_is_given_up() {
-    let (endpoint, mut events) = serve(Silence, Settings::new(me()));
+    let (endpoint, mut events) = serve(Silence, settings());
     let mut client = connect(&endpoint).await;
     gone(&mut client).await;
     let Some(ForwardEvent::DialFailed { why, .. }) = events.recv().await else {
@@ -191,7 +189,7 @@ async fn a_thousand_connections_are_closed_when_close_returns() {
     const MANY: u64 = 1000;
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let mut ends = Vec::new();
         for _ in 0..MANY {
             let (mut client, far, _) = pair(&endpoint, &listener, &mut events).await;
@@ -226,7 +224,7 @@ async fn a_thousand_connections_are_closed_when_close_returns() {
 async fn a_dropped_endpoint_closes_everything() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         let (mut client, mut far, _) = pair(&endpoint, &listener, &mut events).await;
         let address = endpoint.address().clone();
         drop(endpoint);
@@ -247,7 +245,7 @@ async fn a_unix_socket_serves_and_goes_at_the_end() {
         let bound = Listen::Unix { path: path.clone() }.bind().unwrap();
         let (listener, dial) = target().await;
         let (sender, mut events) = mpsc::channel(16);
-        let endpoint = Endpoint::start(bound, Arc::new(dial), Settings::new(me()), sender).unwrap();
+        let endpoint = Endpoint::start(bound, Arc::new(dial), settings(), sender).unwrap();
         let mut client = UnixStream::connect(&path).await.unwrap();
         let (mut far, _) = listener.accept().await.unwrap();
         client.write_all(b"ping").await.unwrap();
@@ -271,7 +269,7 @@ async fn a_unix_socket_serves_and_goes_at_the_end() {
 async fn a_fixed_port_is_ours_again_at_once_after_connections() {
     within(async {
         let (listener, dial) = target().await;
-        let (endpoint, mut events) = serve(dial, Settings::new(me()));
+        let (endpoint, mut events) = serve(dial, settings());
         // The endpoint ends first, which leaves its side in TIME_WAIT.
         let (mut client, far, _) = pair(&endpoint, &listener, &mut events).await;
         drop(far);
@@ -291,7 +289,7 @@ async fn events_that_do_not_fit_are_counted_and_stop_nobody() {
         let (listener, dial): (TcpListener, _) = target().await;
         let (sender, mut events) = mpsc::channel(1);
         let bound = Listen::Loopback { port: None }.bind().unwrap();
-        let endpoint = Endpoint::start(bound, Arc::new(dial), Settings::new(me()), sender).unwrap();
+        let endpoint = Endpoint::start(bound, Arc::new(dial), settings(), sender).unwrap();
         let address = (Ipv4Addr::LOCALHOST, port(endpoint.address()));
         for _ in 0..3 {
             let mut client = TcpStream::connect(address).await.unwrap();

@@ -66,6 +66,7 @@ impl Rig {
             host: "jump\u{1b}[2J".into(),
             state_dir: "/state".into(),
             sockets_dir: self.sockets.path().to_owned(),
+            connections_max: 4_096,
             drill: false,
             detached: false,
             problem: None,
