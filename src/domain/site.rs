@@ -39,6 +39,9 @@ pub enum PrefixError {
     /// Bits are set behind the length.
     #[error("`{0}` has bits set behind its length; the range is `{1}`")]
     HostBits(String, String),
+    /// An IPv4 range mapped into IPv6; addresses are compared as IPv4, so it would match none.
+    #[error("`{0}` is an IPv4 range in IPv6 form, which matches nothing; write `{1}`")]
+    Mapped(String, String),
 }
 
 impl Prefix {
@@ -73,6 +76,12 @@ impl FromStr for Prefix {
         if length > bits {
             return Err(form());
         }
+        if let (IpAddr::V6(_), IpAddr::V4(v4)) = (address, address.to_canonical())
+            && let Some(length) = length.checked_sub(MAPPED_BITS)
+        {
+            let instead = Self { address: masked(v4.into(), length), length };
+            return Err(PrefixError::Mapped(text.to_owned(), instead.to_string()));
+        }
         let prefix = Self { address: masked(address, length), length };
         if prefix.address == address {
             Ok(prefix)
@@ -101,6 +110,9 @@ impl fmt::Display for Prefix {
         write!(f, "{}/{}", self.address, self.length)
     }
 }
+
+/// Bits before the IPv4 address in an IPv6 address that carries one.
+const MAPPED_BITS: u8 = 96;
 
 fn masked(address: IpAddr, length: u8) -> IpAddr {
     match address {
@@ -146,6 +158,21 @@ mod tests {
             "10.20.3.4/16".parse::<Prefix>().unwrap_err().to_string(),
             "`10.20.3.4/16` has bits set behind its length; the range is `10.20.0.0/16`"
         );
+        for (text, instead) in [
+            ("::ffff:127.0.0.0/104", "127.0.0.0/8"),
+            ("::ffff:7f00:1/128", "127.0.0.1/32"),
+            ("::ffff:10.20.3.4/112", "10.20.0.0/16"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
+            let refused = text.parse::<Prefix>().unwrap_err().to_string();
+            let wanted = format!(
+                "`{text}` is an IPv4 range in IPv6 form, which matches nothing; write `{instead}`"
+            );
+            assert_eq!(refused, wanted);
+        }
+        for text in ["::/0", "64:ff9b::/96", "::ffff:0:0:0/96"] {
+            assert_eq!(prefix(text).to_string(), text, "an IPv6 range stays one");
+        }
         for text in ["", "10.0.0.0", "10.0.0.0/33", "::/129", "x/8", "10.0.0.0/-1"] {
             assert!(matches!(text.parse::<Prefix>(), Err(PrefixError::Form(_))), "{text}");
         }

@@ -146,21 +146,34 @@ pub struct Address {
 }
 
 impl Address {
-    /// Makes an address from its parts.
+    /// Makes an address from its parts. An IP address is kept in its shortest form, and one that is
+    /// mapped into IPv6 as IPv4.
     ///
     /// # Errors
     ///
-    /// When the host is neither a host name (RFC 1123, underscores allowed) nor an IP address, or
-    /// the port is zero.
+    /// When the host is neither a host name (RFC 1123, underscores allowed) nor an IP address, is
+    /// the unspecified address, or ends like a number; or the port is zero.
     pub fn new(host: &str, port: u16) -> Result<Self, TargetError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if port == 0 {
             return Err(TargetError::Port);
         }
-        if bare.parse::<IpAddr>().is_ok() || is_host_name(bare) {
-            return Ok(Self { host: bare.to_ascii_lowercase(), port });
+        let named = || super::text::clean(bare, 64).into_owned();
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            let ip = ip.to_canonical();
+            // A connection to it ends on this host, past every range that is held private.
+            if ip.is_unspecified() {
+                return Err(TargetError::Unspecified(named()));
+            }
+            return Ok(Self { host: ip.to_string(), port });
         }
-        Err(TargetError::Host(super::text::clean(host, 64).into_owned()))
+        if !is_host_name(bare) {
+            return Err(TargetError::Host(super::text::clean(host, 64).into_owned()));
+        }
+        if ends_in_a_number(bare) {
+            return Err(TargetError::Numeric(named()));
+        }
+        Ok(Self { host: bare.to_ascii_lowercase(), port })
     }
 
     /// The host, without brackets.
@@ -228,6 +241,14 @@ pub enum TargetError {
     /// Not a host.
     #[error("`{0}` is neither a host name nor an IP address")]
     Host(String),
+    /// `0.0.0.0` or `::`, with which a connection ends on this host.
+    #[error(
+        "`{0}` names no machine; write the target's own address, and `127.0.0.1` for this host"
+    )]
+    Unspecified(String),
+    /// Ends like a number, so the system would read an address where we read a name.
+    #[error("`{0}` is a short form of an IP address; write it in full, like `127.0.0.1`")]
+    Numeric(String),
     /// Port zero.
     #[error("a port is a number from 1 to 65535")]
     Port,
@@ -248,6 +269,17 @@ fn is_host_name(text: &str) -> bool {
     };
     let absolute = text.strip_suffix('.').unwrap_or(text);
     absolute.len() <= 253 && absolute.split('.').all(label)
+}
+
+/// True where the system may read an IPv4 address (`127.1`, `0x7f000001`), as URLs have it: the
+/// last label is all digits, or hexadecimal behind `0x`.
+fn ends_in_a_number(host: &str) -> bool {
+    let absolute = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let last = absolute.rsplit('.').next().unwrap_or_default();
+    match last.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => last.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 #[cfg(test)]
@@ -271,6 +303,53 @@ mod tests {
             assert!(matches!(text.parse::<Address>(), Err(TargetError::Host(_))), "{text}");
         }
         assert_eq!("db:0".parse::<Address>(), Err(TargetError::Port));
+    }
+
+    #[test]
+    fn an_ip_address_has_one_form() {
+        for (text, one_form) in [
+            ("[::ffff:10.0.0.7]:22", "10.0.0.7:22"),
+            ("[::FFFF:7f00:1]:22", "127.0.0.1:22"),
+            ("[FD00:0:0::7]:22", "[fd00::7]:22"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), one_form);
+        }
+    }
+
+    #[test]
+    fn the_address_that_means_this_host_is_refused() {
+        for text in ["0.0.0.0:22", "[::]:22", "[::ffff:0.0.0.0]:22", "[::ffff:0:0]:22"] {
+            let refused = text.parse::<Address>().unwrap_err();
+            assert!(matches!(refused, TargetError::Unspecified(_)), "{text}");
+        }
+        insta::assert_snapshot!(
+            "0.0.0.0:22".parse::<Address>().unwrap_err(),
+            @"`0.0.0.0` names no machine; write the target's own address, and `127.0.0.1` for this host"
+        );
+    }
+
+    #[test]
+    fn a_name_that_the_system_reads_as_an_address_is_refused() {
+        for host in [
+            "0",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.1",
+            "0177.0.0.01",
+            "127.0.0.1.",
+            "a.0X",
+        ] {
+            let refused = Address::new(host, 22).unwrap_err();
+            assert!(matches!(refused, TargetError::Numeric(_)), "{host}: {refused}");
+        }
+        for host in ["7.example", "db-1", "10gen.com", "0xcafe.x", "a.0xg", "db.1a"] {
+            assert!(Address::new(host, 22).is_ok(), "{host}");
+        }
+        insta::assert_snapshot!(
+            Address::new("127.1", 22).unwrap_err(),
+            @"`127.1` is a short form of an IP address; write it in full, like `127.0.0.1`"
+        );
     }
 
     #[test]

@@ -141,7 +141,8 @@ pub async fn connect(
     timeout(limit.to_std(), try_each(address, forbidden)).await.map_err(|_| late())?
 }
 
-/// Resolves a host by the system's own rules (getaddrinfo, nsswitch).
+/// Resolves a host by the system's own rules (getaddrinfo, nsswitch). The unspecified address,
+/// which would be this host, is left out.
 ///
 /// # Errors
 ///
@@ -149,7 +150,8 @@ pub async fn connect(
 pub async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, DialError> {
     let unresolved = |why: String| DialError::Unresolved { host: address.host().to_owned(), why };
     let found = tokio::net::lookup_host((address.host(), address.port())).await;
-    let found: Vec<_> = found.map_err(|error| unresolved(error.to_string()))?.collect();
+    let found = found.map_err(|error| unresolved(error.to_string()))?;
+    let found: Vec<_> = found.filter(|at| !at.ip().to_canonical().is_unspecified()).collect();
     if found.is_empty() { Err(unresolved("it has no address".to_owned())) } else { Ok(found) }
 }
 

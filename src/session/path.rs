@@ -60,7 +60,8 @@ pub fn needs_probe(target: &Target, providers: &[ProviderStanding]) -> bool {
     target.reachability == Reachability::Auto && direct(providers).is_some_and(|it| it.enabled)
 }
 
-/// Returns those addresses that a try to connect may use: none inside a site's private range.
+/// Returns those addresses that a try to connect may use: none inside a site's private range, and
+/// not the unspecified one, which would be this host.
 ///
 /// # Errors
 ///
@@ -70,8 +71,10 @@ pub fn outside_sites(
     catalogue: &Catalogue,
 ) -> Result<Vec<SocketAddr>, String> {
     let private = |address: &SocketAddr| catalogue.site_of_range(address.ip());
-    let outside: Vec<_> =
-        addresses.iter().filter(|address| private(address).is_none()).copied().collect();
+    let usable = |address: &&SocketAddr| {
+        private(address).is_none() && !address.ip().to_canonical().is_unspecified()
+    };
+    let outside: Vec<_> = addresses.iter().filter(usable).copied().collect();
     match addresses.iter().find_map(private) {
         Some(site) if outside.is_empty() => Err(site.name.clone()),
         _ => Ok(outside),
@@ -298,6 +301,8 @@ mod tests {
         let outside: SocketAddr = "192.0.2.7:5432".parse().unwrap();
         assert_eq!(outside_sites(&[inside, outside], &catalogue()), Ok(vec![outside]));
         assert_eq!(outside_sites(&[inside], &catalogue()), Err("Acme".to_owned()));
+        let this_host = ["0.0.0.0:1", "[::]:1", "[::ffff:0:0]:1"].map(|at| at.parse().unwrap());
+        assert_eq!(outside_sites(&this_host, &catalogue()), Ok(vec![]));
         assert_eq!(forbidden_ranges(&target(Reachability::Direct, None), &catalogue()), vec![]);
         assert_eq!(forbidden_ranges(&target(Reachability::Auto, None), &catalogue()).len(), 1);
     }
