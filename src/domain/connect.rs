@@ -1,6 +1,7 @@
 //! The command that uses a local endpoint, for the kind of thing behind it.
 //!
-//! Names come from outside, so every word is quoted and a word with control characters is refused.
+//! Names come from outside. Every word is quoted for the shell, and none can be read by its client as
+//! an option, an address or a connection string.
 
 use super::target::{Target, TargetKind};
 
@@ -94,26 +95,27 @@ fn loopback_words(target: &Target, port: u16) -> Vec<String> {
         TargetKind::Postgres => {
             let mut words = words(&["psql", "-h", "127.0.0.1", "-p", &port]);
             words.extend(user.into_iter().flat_map(|user| ["-U".to_owned(), user]));
-            words.extend(database.into_iter().flat_map(|name| ["-d".to_owned(), name]));
+            words.extend(database.iter().flat_map(|name| ["-d".to_owned(), database_word(name)]));
             words
         }
         TargetKind::Mysql => {
             let mut words = words(&["mysql", "-h", "127.0.0.1", "-P", &port]);
             words.extend(user.into_iter().flat_map(|user| ["-u".to_owned(), user]));
             words.push("-p".to_owned());
-            words.extend(database);
+            words.extend(database.into_iter().flat_map(|name| ["-D".to_owned(), name]));
             words
         }
         TargetKind::Ssh => {
             // The host key is the target's, whatever port it is reached on.
             let alias = format!("HostKeyAlias={}", target.address.host());
             let mut words = words(&["ssh", "-p", &port, "-o", &alias]);
-            words.push(user.map_or("127.0.0.1".to_owned(), |user| format!("{user}@127.0.0.1")));
+            words.extend(user.into_iter().flat_map(|user| ["-l".to_owned(), user]));
+            words.push("127.0.0.1".to_owned());
             words
         }
         TargetKind::Redis => words(&["redis-cli", "-h", "127.0.0.1", "-p", &port]),
         TargetKind::Mongodb => {
-            let name = database.unwrap_or_default();
+            let name = uri_segment(&database.unwrap_or_default());
             words(&["mongosh", &format!("mongodb://127.0.0.1:{port}/{name}?directConnection=true")])
         }
         TargetKind::Kubernetes => words(&[
@@ -146,14 +148,41 @@ fn unix_words(target: &Target, path: &str) -> Vec<String> {
             words(&["curl", "--unix-socket", path, &format!("https://{}/", target.address)])
         }
         TargetKind::Ssh => {
-            let proxy = format!("ProxyCommand=nc -U {}", quote(path));
-            let host = target.address.host().to_owned();
+            // ssh expands `%` before it gives the line to a shell.
+            let proxy = format!("ProxyCommand=nc -U {}", quote(path).replace('%', "%%"));
             let mut words = words(&["ssh", "-o", &proxy]);
-            words.push(target.user.as_ref().map_or(host.clone(), |user| format!("{user}@{host}")));
+            words.extend(target.user.iter().flat_map(|user| ["-l".to_owned(), user.clone()]));
+            words.push(target.address.host().to_owned());
             words
         }
         _ => words(&["nc", "-U", path]),
     }
+}
+
+/// Returns a database name as libpq takes it for just that.
+fn database_word(name: &str) -> String {
+    if !is_connection_string(name) {
+        return name.to_owned();
+    }
+    format!("dbname='{}'", name.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+/// True where libpq's clients may read a database name as settings, the address among them.
+fn is_connection_string(name: &str) -> bool {
+    name.contains('=') || name.contains("://")
+}
+
+/// Returns a text as one segment of a URI's path.
+fn uri_segment(text: &str) -> String {
+    let mut segment = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
 }
 
 fn bracketed(host: &str) -> String {
@@ -195,10 +224,10 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r"
         kubectl --server=https://127.0.0.1:41000 --tls-server-name=orders.internal get pods
         psql -h 127.0.0.1 -p 41000 -U ana -d orders
-        mysql -h 127.0.0.1 -P 41000 -u ana -p orders
+        mysql -h 127.0.0.1 -P 41000 -u ana -p -D orders
         redis-cli -h 127.0.0.1 -p 41000
         mongosh 'mongodb://127.0.0.1:41000/orders?directConnection=true'
-        ssh -p 41000 -o HostKeyAlias=orders.internal ana@127.0.0.1
+        ssh -p 41000 -o HostKeyAlias=orders.internal -l ana 127.0.0.1
         curl --connect-to orders.internal::127.0.0.1:41000 https://orders.internal:8443/
         curl http://127.0.0.1:41000/
         nc 127.0.0.1 41000
@@ -212,6 +241,72 @@ mod tests {
             command_line(&target(TargetKind::Postgres, Some("$(rm -rf ~)'\u{1b}\n")), &endpoint);
         assert_eq!(line, r"psql -h 127.0.0.1 -p 1 -U '$(rm -rf ~)'\''??' -d orders");
         assert_eq!(quote(""), "''");
+    }
+
+    #[test]
+    fn a_name_never_becomes_an_option_or_an_address() {
+        let endpoint = EndpointAddress::Loopback { port: 1 };
+        let line = |kind, name: &str| {
+            let mut target = target(kind, Some(name));
+            target.database = Some(name.to_owned());
+            command_line(&target, &endpoint)
+        };
+        let names = [
+            "host=evil port=6666 dbname=x",
+            r"it's a=\b",
+            "postgresql://evil/x",
+            "-oProxyCommand=evil",
+            "x?proxyHost=evil&a",
+            "../%2f#é",
+            "ssh://evil:22/@x",
+            "postgres",
+        ];
+        let lines = names.map(|name| {
+            use TargetKind::{Mongodb, Mysql, Postgres, Ssh};
+            [Postgres, Mysql, Mongodb, Ssh].map(|kind| line(kind, name)).join("\n")
+        });
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        psql -h 127.0.0.1 -p 1 -U 'host=evil port=6666 dbname=x' -d 'dbname='\''host=evil port=6666 dbname=x'\'''
+        mysql -h 127.0.0.1 -P 1 -u 'host=evil port=6666 dbname=x' -p -D 'host=evil port=6666 dbname=x'
+        mongosh 'mongodb://127.0.0.1:1/host%3Devil%20port%3D6666%20dbname%3Dx?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l 'host=evil port=6666 dbname=x' 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U 'it'\''s a=\b' -d 'dbname='\''it\'\''s a=\\b'\'''
+        mysql -h 127.0.0.1 -P 1 -u 'it'\''s a=\b' -p -D 'it'\''s a=\b'
+        mongosh 'mongodb://127.0.0.1:1/it%27s%20a%3D%5Cb?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l 'it'\''s a=\b' 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U postgresql://evil/x -d 'dbname='\''postgresql://evil/x'\'''
+        mysql -h 127.0.0.1 -P 1 -u postgresql://evil/x -p -D postgresql://evil/x
+        mongosh 'mongodb://127.0.0.1:1/postgresql%3A%2F%2Fevil%2Fx?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l postgresql://evil/x 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U -oProxyCommand=evil -d 'dbname='\''-oProxyCommand=evil'\'''
+        mysql -h 127.0.0.1 -P 1 -u -oProxyCommand=evil -p -D -oProxyCommand=evil
+        mongosh 'mongodb://127.0.0.1:1/-oProxyCommand%3Devil?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l -oProxyCommand=evil 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U 'x?proxyHost=evil&a' -d 'dbname='\''x?proxyHost=evil&a'\'''
+        mysql -h 127.0.0.1 -P 1 -u 'x?proxyHost=evil&a' -p -D 'x?proxyHost=evil&a'
+        mongosh 'mongodb://127.0.0.1:1/x%3FproxyHost%3Devil%26a?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l 'x?proxyHost=evil&a' 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U '../%2f#é' -d '../%2f#é'
+        mysql -h 127.0.0.1 -P 1 -u '../%2f#é' -p -D '../%2f#é'
+        mongosh 'mongodb://127.0.0.1:1/..%2F%252f%23%C3%A9?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l '../%2f#é' 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U ssh://evil:22/@x -d 'dbname='\''ssh://evil:22/@x'\'''
+        mysql -h 127.0.0.1 -P 1 -u ssh://evil:22/@x -p -D ssh://evil:22/@x
+        mongosh 'mongodb://127.0.0.1:1/ssh%3A%2F%2Fevil%3A22%2F%40x?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l ssh://evil:22/@x 127.0.0.1
+        psql -h 127.0.0.1 -p 1 -U postgres -d postgres
+        mysql -h 127.0.0.1 -P 1 -u postgres -p -D postgres
+        mongosh 'mongodb://127.0.0.1:1/postgres?directConnection=true'
+        ssh -p 1 -o HostKeyAlias=orders.internal -l postgres 127.0.0.1
+        ");
+    }
+
+    #[test]
+    fn a_proxy_command_takes_the_path_as_it_is() {
+        let endpoint = EndpointAddress::Unix { path: "/run/50%h/x.sock".into() };
+        let line = command_line(&target(TargetKind::Ssh, Some("-ana")), &endpoint);
+        let wanted = "ssh -o 'ProxyCommand=nc -U /run/50%%h/x.sock' -l -ana orders.internal";
+        assert_eq!(line, wanted);
     }
 
     #[test]
