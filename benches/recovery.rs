@@ -17,7 +17,7 @@ use breakglass::domain::policy::Policy;
 use breakglass::domain::request::{OpenRequest, TargetChoice};
 use breakglass::domain::target::{Address, TargetKind};
 use breakglass::domain::time::Span;
-use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Running};
+use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Rules, Running};
 use breakglass::error::Report;
 use breakglass::protocol::{Command, Event, SessionState};
 use breakglass::provider::direct::Direct;
@@ -137,5 +137,9 @@ struct Forgets;
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
         Ok(())
+    }
+
+    fn changed(&self) -> Option<Result<Rules, Report>> {
+        None
     }
 }

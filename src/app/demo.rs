@@ -31,7 +31,7 @@ use crate::cli::{Context, Engines, plain};
 use crate::domain::id::ProviderId;
 use crate::domain::policy::Policy;
 use crate::domain::time::Span;
-use crate::engine::{Installed, KeepSettings, Parcel};
+use crate::engine::{Installed, KeepSettings, Parcel, Rules};
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, EngineHandle, Reply, SessionQuery, SessionView};
 use crate::provider::direct::Direct;
@@ -305,6 +305,10 @@ struct Forgets;
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
         Ok(())
+    }
+
+    fn changed(&self) -> Option<Result<Rules, Report>> {
+        None
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fs::Permissions;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,7 +15,7 @@ use crate::config::{self, Config, ProviderSettings};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{InstallationId, ProviderId};
 use crate::domain::provider::ProviderKind;
-use crate::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Running};
+use crate::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Rules, Running};
 use crate::error::{Kind, Report};
 use crate::forward::CONNECTIONS_MAX;
 use crate::protocol::EngineHandle;
@@ -186,7 +186,13 @@ pub(super) fn clear_away(world: &World) {
 ///
 /// Its first mistake.
 pub(super) fn load(world: &World) -> Result<Config, Report> {
-    Config::load(&world.places.config_file, world.operator.uid).map_err(|error| error.report())
+    let path = &world.places.config_file;
+    if world.overrides.config_file.is_some() && !path.exists() {
+        // The usual file need not exist; one that somebody names must.
+        let message = format!("there is no configuration `{}`", path.display());
+        return Err(Report::new(Kind::Config, message).hint("breakglass config example"));
+    }
+    Config::load(path, world.operator.uid).map_err(|error| error.report())
 }
 
 /// What the configuration says. A broken one blocks opening, never teardown: while sessions live,
@@ -211,7 +217,7 @@ pub(super) fn configured(
         catalogue: config.catalogue,
         policy: config.policy,
         providers,
-        settings: Arc::new(InFile { path, uid: world.operator.uid }),
+        settings: Arc::new(InFile::new(path, world.operator.uid)),
         drill: false,
         problem,
     })
@@ -234,10 +240,26 @@ fn installed(settings: &ProviderSettings) -> Result<Installed, Report> {
     }
 }
 
-/// Keeps a change of settings in `config.toml`.
+/// Keeps settings in `config.toml`, and reads it again where somebody has changed it.
 struct InFile {
     path: PathBuf,
     uid: u32,
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// What tells that a file is another than before: when it was written, its length, its inode.
+type Stamp = (i64, i64, u64, u64);
+
+impl InFile {
+    fn new(path: PathBuf, uid: u32) -> Self {
+        let seen = Mutex::new(stamp(&path));
+        Self { path, uid, seen }
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.mtime(), file.mtime_nsec(), file.len(), file.ino()))
 }
 
 impl KeepSettings for InFile {
@@ -245,6 +267,21 @@ impl KeepSettings for InFile {
         config::set_provider_enabled(&self.path, self.uid, provider, enabled)
             .map(|_| ())
             .map_err(|error| error.report())
+    }
+
+    fn changed(&self) -> Option<Result<Rules, Report>> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(&self.path);
+        if *seen == now {
+            return None;
+        }
+        *seen = now;
+        let loaded = Config::load(&self.path, self.uid).map_err(|error| error.report());
+        Some(loaded.map(|config| Rules {
+            enabled: config.providers.iter().map(|it| (it.id.clone(), it.enabled)).collect(),
+            catalogue: config.catalogue,
+            policy: config.policy,
+        }))
     }
 }
 

@@ -103,10 +103,7 @@ impl Engine {
             busy_at: Instant::now(),
             shared,
         };
-        if let Some(problem) = &state.shared.problem {
-            let text = format!("nothing can be opened: {}", problem.message);
-            state.alarm("configuration".to_owned(), text, None);
-        }
+        state.rules_changed();
         state.take_up(journals, inherited).await?;
         let mut task = JoinSet::new();
         task.spawn(state.serve(inbox, news, steering));

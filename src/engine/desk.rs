@@ -35,10 +35,6 @@ pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: 
         Command::EndAll => end_all(state, &who, reply),
         Command::Providers => answer(reply, Ok(Reply::Providers(state.provider_views()))),
         Command::RemoveProvider { provider } => answer(reply, Err(keep(state, &provider))),
-        Command::Sites => {
-            let sites = state.shared.catalogue.sites.values().cloned().collect();
-            answer(reply, Ok(Reply::Sites(sites)));
-        }
         Command::Status => answer(reply, Ok(Reply::Engine(Box::new(state.engine_view())))),
         Command::SetProviderEnabled { provider, enabled } => {
             switch(state, provider, enabled, who, reply);
@@ -55,6 +51,7 @@ pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: 
         | Command::Sessions(_)
         | Command::Find { .. }
         | Command::Targets { .. }
+        | Command::Sites
         | Command::CheckProvider { .. }
         | Command::AuditTail { .. }
         | Command::AuditVerify => ask(state, command, who, reply),
@@ -80,6 +77,7 @@ async fn read(
     live: Vec<SessionView>,
     updates: &mpsc::Sender<Update>,
 ) -> Result<Reply, Report> {
+    refresh(shared, who, updates).await;
     let store = &shared.store;
     let failed = |error: StoreError| store_report(&error);
     match command {
@@ -90,6 +88,9 @@ async fn read(
         Command::Path(target) => opening::path_view(shared, &target).await.map(Reply::Path),
         Command::Targets { with_paths } => {
             Ok(Reply::Targets(opening::targets(shared, with_paths).await))
+        }
+        Command::Sites => {
+            Ok(Reply::Sites(shared.rules().catalogue.sites.values().cloned().collect()))
         }
         Command::Sessions(query) => sessions(shared, query, live).await.map(Reply::Sessions),
         Command::Find { text } => {
@@ -164,6 +165,7 @@ async fn sessions(
 fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
     let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     state.tasks.spawn(async move {
+        refresh(&shared, &who, &updates).await;
         let prepared = match opening::prepare(&shared, &request, &who).await {
             Ok(prepared) => prepared,
             Err(report) => {
@@ -327,6 +329,23 @@ async fn end_opening(id: &ProviderId, mailboxes: Vec<mpsc::Sender<Order>>, who: 
         };
         mailbox.send(order).await.ok();
     }
+}
+
+/// Takes in a configuration that has changed since it was last read, and writes that down.
+async fn refresh(shared: &Arc<Shared>, who: &Who, updates: &mpsc::Sender<Update>) {
+    let Some(taken_in) = shared.refresh() else { return };
+    let what = match &taken_in {
+        Ok(()) => "Configuration has changed".to_owned(),
+        Err(report) => format!("Configuration has changed and is wrong: {}", report.message),
+    };
+    let mut draft = chronicle::plain(shared, "config.changed", &what, who, None);
+    if taken_in.is_err() {
+        draft.outcome = crate::domain::audit_event::Outcome::Failure;
+    }
+    if let Err(report) = record(shared, draft, updates).await {
+        tracing::warn!(%report, "a changed configuration could not be written down");
+    }
+    updates.send(Update::Providers).await.ok();
 }
 
 async fn record(

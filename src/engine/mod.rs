@@ -45,4 +45,4 @@ pub use core::{Control, Engine, Outcome, Running};
 pub use doors::{EndpointAction, endpoint_step};
 pub use handover::{Parcel, ParcelError, ParcelNote};
 pub use providers::Installed;
-pub use shared::{EngineParts, KeepSettings, store_report};
+pub use shared::{EngineParts, KeepSettings, Rules, store_report};

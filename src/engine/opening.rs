@@ -36,10 +36,11 @@ pub(super) async fn prepare(
     request: &OpenRequest,
     who: &Who,
 ) -> Result<Prepared, Report> {
-    if let Some(problem) = &shared.problem {
+    let rules = shared.rules();
+    if let Some(problem) = &rules.problem {
         return Err(problem.clone());
     }
-    let accepted = shared.policy.accept(request, &shared.catalogue).map_err(|e| denied(&e))?;
+    let accepted = rules.policy.accept(request, &rules.catalogue).map_err(|e| denied(&e))?;
     let Accepted { target, reason, lease, lease_max } = accepted;
     let choice = choose(shared, &target).await;
     let Some(path) = choice.path.clone() else { return Err(no_path(&target, &choice)) };
@@ -97,14 +98,16 @@ pub(super) async fn path_view(
     shared: &Arc<Shared>,
     choice: &TargetChoice,
 ) -> Result<PathView, Report> {
-    let accepted = shared.policy.accept_target(choice, &shared.catalogue);
+    let rules = shared.rules();
+    let accepted = rules.policy.accept_target(choice, &rules.catalogue);
     let target = accepted.map_err(|error| denied(&error))?;
     Ok(view(&target, choose(shared, &target).await))
 }
 
 /// Lists the catalogue, with the path that each target would get now where that is asked for.
 pub(super) async fn targets(shared: &Arc<Shared>, with_paths: bool) -> Vec<TargetView> {
-    let targets = shared.catalogue.targets.values().cloned();
+    let rules = shared.rules();
+    let targets = rules.catalogue.targets.values().cloned();
     if !with_paths {
         return targets.map(|target| TargetView { target, path: None }).collect();
     }
@@ -142,7 +145,7 @@ async fn choose(shared: &Arc<Shared>, target: &Target) -> Choice {
     } else {
         None
     };
-    path::choose(target, &shared.catalogue, &standings, probe.as_ref())
+    path::choose(target, &shared.rules().catalogue, &standings, probe.as_ref())
 }
 
 async fn probe(shared: &Arc<Shared>, target: &Target) -> Probe {
@@ -153,7 +156,7 @@ async fn probe(shared: &Arc<Shared>, target: &Target) -> Probe {
             Ok(found) => found.collect::<Vec<_>>(),
             Err(error) => return Probe::Failed(error.to_string()),
         };
-        let outside = match path::outside_sites(&found, &shared.catalogue) {
+        let outside = match path::outside_sites(&found, &shared.rules().catalogue) {
             Ok(outside) => outside,
             Err(site) => return Probe::Private(site),
         };
@@ -174,11 +177,11 @@ fn plan(
 ) -> Result<Vec<PlannedStep>, Report> {
     let provider = carrier_of(shared, &request.path)?;
     let needed_until = needed_until(at, request.lease_max);
-    let target = &request.target;
+    let (target, rules) = (&request.target, shared.rules());
     let order = Order {
         session: id,
-        site: target.site.as_ref().and_then(|id| shared.catalogue.sites.get(id)).cloned(),
-        forbidden: path::forbidden_ranges(target, &shared.catalogue),
+        site: target.site.as_ref().and_then(|id| rules.catalogue.sites.get(id)).cloned(),
+        forbidden: path::forbidden_ranges(target, &rules.catalogue),
         marker: Marker::new(&shared.installation, id, needed_until),
         needed_until,
         target: target.clone(),
@@ -187,7 +190,7 @@ fn plan(
     let action = EndpointAction {
         listen: target.listen.clone(),
         owner: request.operator.uid,
-        idle: target.idle.or(shared.policy.idle),
+        idle: target.idle.or(rules.policy.idle),
     };
     let needs = (0..steps.len()).collect();
     steps.push(endpoint_step(&action, needs).map_err(|error| bug(&error))?);

@@ -1,8 +1,8 @@
 //! What every part of the engine may use.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::doors::Doors;
 use super::providers::{Installed, Providers};
@@ -49,7 +49,18 @@ pub struct EngineParts {
     pub problem: Option<Report>,
 }
 
-/// Keeps a change of settings over a restart.
+/// What may be reached and opened, as the configuration says.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The sites and targets.
+    pub catalogue: Catalogue,
+    /// What is allowed.
+    pub policy: Policy,
+    /// Which providers are switched on.
+    pub enabled: Vec<(ProviderId, bool)>,
+}
+
+/// Where settings are kept over a restart.
 pub trait KeepSettings: Send + Sync + 'static {
     /// Keeps that a provider is switched on or off.
     ///
@@ -57,14 +68,24 @@ pub trait KeepSettings: Send + Sync + 'static {
     ///
     /// When it cannot be kept; nothing is changed then.
     fn provider_enabled(&self, provider: &ProviderId, enabled: bool) -> Result<(), Report>;
+
+    /// Reads the configuration again, where it has changed since it was last read.
+    fn changed(&self) -> Option<Result<Rules, Report>>;
+}
+
+/// The rules in force.
+pub(super) struct InForce {
+    pub catalogue: Catalogue,
+    pub policy: Policy,
+    /// Why nothing may be opened, if nothing may.
+    pub problem: Option<Report>,
 }
 
 /// What every part of the engine may use. Cheap to share, never changed but for what guards itself.
 pub(super) struct Shared {
     pub store: Arc<dyn Store>,
     pub clock: Clock,
-    pub catalogue: Catalogue,
-    pub policy: Policy,
+    rules: RwLock<Arc<InForce>>,
     pub providers: Providers,
     pub settings: Arc<dyn KeepSettings>,
     pub installation: InstallationId,
@@ -74,7 +95,6 @@ pub(super) struct Shared {
     pub sockets_dir: PathBuf,
     pub drill: bool,
     pub detached: bool,
-    pub problem: Option<Report>,
     pub doors: Doors,
     pub started_at: Timestamp,
     watched: AtomicBool,
@@ -86,8 +106,11 @@ impl Shared {
         Arc::new(Self {
             store: parts.store,
             clock,
-            catalogue: parts.catalogue,
-            policy: parts.policy,
+            rules: RwLock::new(Arc::new(InForce {
+                catalogue: parts.catalogue,
+                policy: parts.policy,
+                problem: parts.problem,
+            })),
             providers: Providers::new(parts.providers),
             settings: parts.settings,
             installation: parts.installation,
@@ -97,7 +120,6 @@ impl Shared {
             sockets_dir: parts.sockets_dir,
             drill: parts.drill,
             detached: parts.detached,
-            problem: parts.problem,
             doors: Doors::new(parts.connections_max),
             started_at,
             watched: AtomicBool::new(false),
@@ -111,6 +133,32 @@ impl Shared {
 
     pub fn set_watched(&self, watched: bool) {
         self.watched.store(watched, Ordering::Relaxed);
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<InForce> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in a configuration that has changed; `None` where it has not. A broken one blocks
+    /// opening until it is mended.
+    pub fn refresh(&self) -> Option<Result<(), Report>> {
+        let changed = self.settings.changed()?;
+        let (next, taken_in) = match changed {
+            Ok(Rules { catalogue, policy, enabled }) => {
+                for (provider, on) in enabled {
+                    self.providers.set_enabled(&provider, on);
+                }
+                (InForce { catalogue, policy, problem: None }, Ok(()))
+            }
+            Err(report) => {
+                let now = self.rules();
+                let (catalogue, policy) = (now.catalogue.clone(), now.policy.clone());
+                (InForce { catalogue, policy, problem: Some(report.clone()) }, Err(report))
+            }
+        };
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        Some(taken_in)
     }
 
     pub fn now(&self) -> Timestamp {

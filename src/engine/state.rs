@@ -58,7 +58,8 @@ impl State {
         let mut sessions: Vec<_> =
             live.chain(self.ended.iter().map(AsRef::as_ref)).cloned().collect();
         sessions.sort_by_key(|session| std::cmp::Reverse(session.id));
-        let policy = &self.shared.policy;
+        let rules = self.shared.rules();
+        let policy = &rules.policy;
         Snapshot {
             now: self.shared.now(),
             engine: self.engine_view(),
@@ -73,7 +74,7 @@ impl State {
                 reason_pattern: policy.reason_pattern.as_ref().map(|it| it.as_str().to_owned()),
                 ad_hoc_targets: policy.ad_hoc_targets,
             },
-            targets_total: self.shared.catalogue.targets.len() as u64,
+            targets_total: rules.catalogue.targets.len() as u64,
         }
     }
 
@@ -132,7 +133,10 @@ impl State {
             }
             Update::Journal { session, problem } => self.journal_changed(session, problem),
             Update::Audit(events) => self.audit_grew(events),
-            Update::Providers => self.providers_changed(),
+            Update::Providers => {
+                self.rules_changed();
+                self.providers_changed();
+            }
             Update::Finished(id) => {
                 if let Some(view) = self.sessions.remove(&id).and_then(|live| live.view) {
                     self.ended_total += 1;
@@ -145,6 +149,20 @@ impl State {
                 }
                 self.providers_changed();
             }
+        }
+    }
+
+    /// Raises an alarm while the configuration is broken.
+    pub fn rules_changed(&mut self) {
+        let key = "configuration".to_owned();
+        let changed = match &self.shared.rules().problem {
+            Some(problem) => {
+                self.alarm(key, format!("nothing can be opened: {}", problem.message), None)
+            }
+            None => self.alarms.remove(&key).is_some(),
+        };
+        if changed {
+            self.engine_changed();
         }
     }
 

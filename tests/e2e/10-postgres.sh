@@ -79,5 +79,15 @@ grep -q "The operator's own words" "$CONFIG/config.toml" || fail "the comment is
 ok "with the comments kept"
 refuse "then nothing can be reached" 5 bg open orders-db --reason x
 check "and back" bg providers enable direct
+printf '\n[[target]]\nid = "reports-db"\nkind = "postgres"\naddress = "127.0.0.1:%s"\n' "$PGPORT_REAL" \
+    >>"$CONFIG/config.toml"
+check "a target that is added is known to the engine that runs" \
+    bg open reports-db --reason "INC-45" --for 5m
+check "and can be ended" bg end --all
+echo 'nonsense = 1' >>"$CONFIG/config.toml"
+refuse "a configuration that breaks blocks opening" 3 bg open reports-db --reason "INC-46"
+sed -i '$d' "$CONFIG/config.toml"
+check "and no more once it is mended" bg open reports-db --reason "INC-47" --for 5m
+check "all can be ended" bg end --all
 check "the engine stops when nothing lives" bg engine stop
 until_true "and no process is left" no_engine_left

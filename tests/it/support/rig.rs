@@ -11,7 +11,7 @@ use breakglass::domain::policy::Policy;
 use breakglass::domain::request::{OpenRequest, TargetChoice};
 use breakglass::domain::target::{Address, TargetKind};
 use breakglass::domain::time::Span;
-use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Running};
+use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Rules, Running};
 use breakglass::error::Report;
 use breakglass::protocol::{Command, Event, Reply, SessionState, SessionView, Subscription};
 use breakglass::provider::Provider;
@@ -81,6 +81,10 @@ struct Forgets;
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
         Ok(())
+    }
+
+    fn changed(&self) -> Option<Result<Rules, Report>> {
+        None
     }
 }
 
