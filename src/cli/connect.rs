@@ -12,7 +12,7 @@ use super::open::{RequestArgs, no_target};
 use super::opening::{self, Happened, Opened};
 use super::signals::Caught;
 use super::{Context, words};
-use crate::domain::connect;
+use crate::domain::connect::{self, Environment};
 use crate::error::{Kind, Report};
 use crate::protocol::{SessionState, SessionView};
 
@@ -24,7 +24,9 @@ use crate::protocol::{SessionState, SessionView};
 ///
 /// The command finds `BREAKGLASS_HOST`, `BREAKGLASS_PORT` and `BREAKGLASS_TARGET` in its
 /// environment (`BREAKGLASS_SOCKET` where the endpoint is a UNIX socket), and what its kind of
-/// target needs, such as `PGHOST` and `PGPORT`. It runs as it stands, without a shell.
+/// target needs, such as `PGHOST` and `PGPORT`. Inherited variables that would lead it to another
+/// server, such as `PGHOSTADDR` and `PGSERVICE`, are taken away. It runs as it stands, without a
+/// shell.
 ///
 /// Ctrl-C goes to the command. SIGTERM, and a terminal that goes away, end both. If the session
 /// ends first (its lease, a lost provider, somebody ended it), the command gets SIGTERM, and five
@@ -104,19 +106,24 @@ fn start(command: &[OsString], view: &SessionView) -> Result<Child, (u8, Report)
         let report = Report::new(Kind::Internal, "the session is Active without an endpoint");
         return Err((Kind::Internal.exit_code(), report));
     };
-    Command::new(program)
-        .args(arguments)
-        .envs(connect::environment(&view.target, endpoint))
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| {
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
-            let name = program.to_string_lossy();
-            let report = Report::new(Kind::Usage, format!("cannot run `{name}`"))
-                .because(error.to_string())
-                .hint("put the command after `--`, and install it if it is missing");
-            (if missing { 127 } else { 126 }, report)
-        })
+    let mut command = Command::new(program);
+    command.args(arguments).kill_on_drop(true);
+    lead_through(&mut command, connect::environment(&view.target, endpoint));
+    command.spawn().map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let name = program.to_string_lossy();
+        let report = Report::new(Kind::Usage, format!("cannot run `{name}`"))
+            .because(error.to_string())
+            .hint("put the command after `--`, and install it if it is missing");
+        (if missing { 127 } else { 126 }, report)
+    })
+}
+
+fn lead_through(command: &mut Command, environment: Environment) {
+    for name in environment.removed {
+        command.env_remove(name);
+    }
+    command.envs(environment.set);
 }
 
 /// Waits for the command, and sees to it that it does not outlive the session.
@@ -215,3 +222,46 @@ fn outcome(
 
 /// How long a command has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::connect::EndpointAddress;
+    use crate::domain::target::{Listen, Reachability, Target, TargetKind};
+
+    #[tokio::test]
+    async fn nothing_inherited_leads_the_command_elsewhere() {
+        let target = Target {
+            id: "orders".parse().unwrap(),
+            name: "orders".into(),
+            site: None,
+            kind: TargetKind::Postgres,
+            address: "orders.internal:5432".parse().unwrap(),
+            reachability: Reachability::Auto,
+            user: None,
+            database: None,
+            listen: Listen::Unix,
+            idle: None,
+            duration_max: None,
+        };
+        let endpoint = EndpointAddress::Unix { path: "/run/bg/7/.s.PGSQL.5432".into() };
+        let mut command = Command::new("env");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("PGPASSWORD", "kept");
+        for name in ["PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSERVICEFILE", "PGDATABASE"] {
+            command.env(name, "evil");
+        }
+        command.env("BREAKGLASS_HOST", "evil").env("BREAKGLASS_PORT", "evil");
+        lead_through(&mut command, connect::environment(&target, &endpoint));
+        let printed = String::from_utf8(command.output().await.unwrap().stdout).unwrap();
+        let mut lines: Vec<_> = printed.lines().collect();
+        lines.sort_unstable();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        BREAKGLASS_SOCKET=/run/bg/7/.s.PGSQL.5432
+        BREAKGLASS_TARGET=orders
+        PATH=/usr/bin:/bin
+        PGHOST=/run/bg/7
+        PGPASSWORD=kept
+        PGPORT=5432
+        ");
+    }
+}

@@ -5,6 +5,11 @@
 
 use super::target::{Target, TargetKind};
 
+/// The name that libpq's clients expect of a socket file, in a folder of its own.
+pub const POSTGRES_SOCKET: &str = ".s.PGSQL.5432";
+
+const LOOPBACK: &str = "127.0.0.1";
+
 /// Where a session's local endpoint listens.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,34 +49,59 @@ pub fn command_line(target: &Target, endpoint: &EndpointAddress) -> String {
     quoted.join(" ")
 }
 
-/// Returns what a command run through the endpoint finds in its environment.
+/// What a command run through an endpoint has in its environment, besides what it inherits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Names to take away, whatever they were: each can lead a client somewhere else.
+    pub removed: Vec<&'static str>,
+    /// Names and values to set after that.
+    pub set: Vec<(&'static str, String)>,
+}
+
+/// Returns the environment that leads a command through the endpoint.
+///
+/// Credentials and preferences that the caller has (`PGPASSWORD`, `REDISCLI_AUTH`, `KUBECONFIG`)
+/// are left alone: they say who asks and how, not which server.
 #[must_use]
-pub fn environment(target: &Target, endpoint: &EndpointAddress) -> Vec<(String, String)> {
-    let mut variables: Vec<(&str, String)> = vec![("BREAKGLASS_TARGET", target.id.to_string())];
-    let (host, port) = match endpoint {
-        EndpointAddress::Loopback { port } => ("127.0.0.1".to_owned(), port.to_string()),
-        EndpointAddress::Unix { path } => (path.clone(), String::new()),
-    };
-    if let EndpointAddress::Unix { path } = endpoint {
-        variables.push(("BREAKGLASS_SOCKET", path.clone()));
-    } else {
-        variables.push(("BREAKGLASS_HOST", host.clone()));
-        variables.push(("BREAKGLASS_PORT", port.clone()));
-        let kind = match target.kind {
-            TargetKind::Postgres => Some(("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")),
-            TargetKind::Mysql => {
-                Some(("MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_DATABASE"))
-            }
-            _ => None,
-        };
-        if let Some((host_name, port_name, user_name, database_name)) = kind {
-            variables.push((host_name, host));
-            variables.push((port_name, port));
-            variables.extend(target.user.clone().map(|user| (user_name, user)));
-            variables.extend(target.database.clone().map(|name| (database_name, name)));
+pub fn environment(target: &Target, endpoint: &EndpointAddress) -> Environment {
+    let mut removed = vec!["BREAKGLASS_HOST", "BREAKGLASS_PORT", "BREAKGLASS_SOCKET"];
+    let mut set = vec![("BREAKGLASS_TARGET", target.id.to_string())];
+    match endpoint {
+        EndpointAddress::Loopback { port } => {
+            set.push(("BREAKGLASS_HOST", LOOPBACK.to_owned()));
+            set.push(("BREAKGLASS_PORT", port.to_string()));
         }
+        EndpointAddress::Unix { path } => set.push(("BREAKGLASS_SOCKET", path.clone())),
     }
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let user = target.user.clone();
+    match target.kind {
+        TargetKind::Postgres => {
+            removed.extend(["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGDATABASE"]);
+            let (host, port) = postgres_address(endpoint);
+            set.extend([("PGHOST", host), ("PGPORT", port)]);
+            set.extend(user.map(|user| ("PGUSER", user)));
+            // Some of libpq's programs would read an address in it (`vacuumdb`, `pgbench`).
+            let name = target.database.clone().filter(|name| !is_connection_string(name));
+            set.extend(name.map(|name| ("PGDATABASE", name)));
+        }
+        TargetKind::Mysql => {
+            removed.extend(["MYSQL_TCP_PORT", "MYSQL_UNIX_PORT"]);
+            removed.extend(["MYSQL_GROUP_SUFFIX", "MYSQL_DATABASE"]);
+            set.extend(match endpoint {
+                EndpointAddress::Loopback { port } => {
+                    [("MYSQL_HOST", LOOPBACK.to_owned()), ("MYSQL_TCP_PORT", port.to_string())]
+                }
+                // For its clients `localhost` means: by the socket.
+                EndpointAddress::Unix { path } => {
+                    [("MYSQL_HOST", "localhost".to_owned()), ("MYSQL_UNIX_PORT", path.clone())]
+                }
+            });
+            set.extend(user.map(|user| ("MYSQL_USER", user)));
+            set.extend(target.database.clone().map(|name| ("MYSQL_DATABASE", name)));
+        }
+        _ => {}
+    }
+    Environment { removed, set }
 }
 
 /// Quotes a word for a POSIX shell; control characters become `?`, since no quoting makes them
@@ -92,19 +122,8 @@ fn loopback_words(target: &Target, port: u16) -> Vec<String> {
     let user = target.user.clone();
     let database = target.database.clone();
     match target.kind {
-        TargetKind::Postgres => {
-            let mut words = words(&["psql", "-h", "127.0.0.1", "-p", &port]);
-            words.extend(user.into_iter().flat_map(|user| ["-U".to_owned(), user]));
-            words.extend(database.iter().flat_map(|name| ["-d".to_owned(), database_word(name)]));
-            words
-        }
-        TargetKind::Mysql => {
-            let mut words = words(&["mysql", "-h", "127.0.0.1", "-P", &port]);
-            words.extend(user.into_iter().flat_map(|user| ["-u".to_owned(), user]));
-            words.push("-p".to_owned());
-            words.extend(database.into_iter().flat_map(|name| ["-D".to_owned(), name]));
-            words
-        }
+        TargetKind::Postgres => psql_words(target, LOOPBACK, &port),
+        TargetKind::Mysql => mysql_words(target, &["-h", LOOPBACK, "-P", &port]),
         TargetKind::Ssh => {
             // The host key is the target's, whatever port it is reached on.
             let alias = format!("HostKeyAlias={}", target.address.host());
@@ -142,7 +161,11 @@ fn loopback_words(target: &Target, port: u16) -> Vec<String> {
 fn unix_words(target: &Target, path: &str) -> Vec<String> {
     match target.kind {
         TargetKind::Redis => words(&["redis-cli", "-s", path]),
-        TargetKind::Mysql => words(&["mysql", "-S", path, "-p"]),
+        TargetKind::Postgres => {
+            let (folder, port) = postgres_socket(path);
+            psql_words(target, &folder, &port)
+        }
+        TargetKind::Mysql => mysql_words(target, &["-h", "localhost", "-S", path]),
         TargetKind::Http => words(&["curl", "--unix-socket", path, "http://localhost/"]),
         TargetKind::Https => {
             words(&["curl", "--unix-socket", path, &format!("https://{}/", target.address)])
@@ -157,6 +180,38 @@ fn unix_words(target: &Target, path: &str) -> Vec<String> {
         }
         _ => words(&["nc", "-U", path]),
     }
+}
+
+fn psql_words(target: &Target, host: &str, port: &str) -> Vec<String> {
+    let mut words = words(&["psql", "-h", host, "-p", port]);
+    words.extend(target.user.iter().flat_map(|user| ["-U".to_owned(), user.clone()]));
+    let database = target.database.iter();
+    words.extend(database.flat_map(|name| ["-d".to_owned(), database_word(name)]));
+    words
+}
+
+fn mysql_words(target: &Target, server: &[&str]) -> Vec<String> {
+    let mut words = words(&["mysql"]);
+    words.extend(server.iter().map(|word| (*word).to_owned()));
+    words.extend(target.user.iter().flat_map(|user| ["-u".to_owned(), user.clone()]));
+    words.push("-p".to_owned());
+    words.extend(target.database.iter().flat_map(|name| ["-D".to_owned(), name.clone()]));
+    words
+}
+
+/// Returns what libpq calls the host and the port of an endpoint.
+fn postgres_address(endpoint: &EndpointAddress) -> (String, String) {
+    match endpoint {
+        EndpointAddress::Loopback { port } => (LOOPBACK.to_owned(), port.to_string()),
+        EndpointAddress::Unix { path } => postgres_socket(path),
+    }
+}
+
+/// Returns a socket's folder, and the port that the end of its file's name stands for.
+fn postgres_socket(path: &str) -> (String, String) {
+    let (folder, file) = path.rsplit_once('/').unwrap_or((".", path));
+    let port = file.rsplit('.').next().unwrap_or_default();
+    (folder.to_owned(), port.to_owned())
 }
 
 /// Returns a database name as libpq takes it for just that.
@@ -309,13 +364,26 @@ mod tests {
         assert_eq!(line, wanted);
     }
 
+    fn lines(kind: TargetKind, endpoint: &EndpointAddress) -> String {
+        let Environment { removed, set } = environment(&target(kind, Some("ana")), endpoint);
+        let removed = removed.into_iter().map(|name| format!("-{name}"));
+        let set = set.into_iter().map(|(name, value)| format!("{name}={value}"));
+        removed.chain(set).collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
     fn the_environment_tells_a_client_where_to_go() {
         let endpoint = EndpointAddress::Loopback { port: 41000 };
-        let environment = environment(&target(TargetKind::Postgres, Some("ana")), &endpoint);
-        let lines: Vec<_> =
-            environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
+        let kinds = [TargetKind::Postgres, TargetKind::Mysql, TargetKind::Redis];
+        let lines = kinds.map(|kind| lines(kind, &endpoint)).join("\n\n");
+        insta::assert_snapshot!(lines, @r"
+        -BREAKGLASS_HOST
+        -BREAKGLASS_PORT
+        -BREAKGLASS_SOCKET
+        -PGHOSTADDR
+        -PGSERVICE
+        -PGSERVICEFILE
+        -PGDATABASE
         BREAKGLASS_TARGET=orders
         BREAKGLASS_HOST=127.0.0.1
         BREAKGLASS_PORT=41000
@@ -323,6 +391,104 @@ mod tests {
         PGPORT=41000
         PGUSER=ana
         PGDATABASE=orders
+
+        -BREAKGLASS_HOST
+        -BREAKGLASS_PORT
+        -BREAKGLASS_SOCKET
+        -MYSQL_TCP_PORT
+        -MYSQL_UNIX_PORT
+        -MYSQL_GROUP_SUFFIX
+        -MYSQL_DATABASE
+        BREAKGLASS_TARGET=orders
+        BREAKGLASS_HOST=127.0.0.1
+        BREAKGLASS_PORT=41000
+        MYSQL_HOST=127.0.0.1
+        MYSQL_TCP_PORT=41000
+        MYSQL_USER=ana
+        MYSQL_DATABASE=orders
+
+        -BREAKGLASS_HOST
+        -BREAKGLASS_PORT
+        -BREAKGLASS_SOCKET
+        BREAKGLASS_TARGET=orders
+        BREAKGLASS_HOST=127.0.0.1
+        BREAKGLASS_PORT=41000
+        ");
+    }
+
+    #[test]
+    fn the_environment_tells_a_client_which_socket_to_use() {
+        let socket = |path: &str| EndpointAddress::Unix { path: path.into() };
+        let lines = [
+            lines(TargetKind::Postgres, &socket("/run/bg/7/.s.PGSQL.5432")),
+            lines(TargetKind::Mysql, &socket("/run/bg/7.sock")),
+            lines(TargetKind::Tcp, &socket("/run/bg/7.sock")),
+        ];
+        insta::assert_snapshot!(lines.join("\n\n"), @r"
+        -BREAKGLASS_HOST
+        -BREAKGLASS_PORT
+        -BREAKGLASS_SOCKET
+        -PGHOSTADDR
+        -PGSERVICE
+        -PGSERVICEFILE
+        -PGDATABASE
+        BREAKGLASS_TARGET=orders
+        BREAKGLASS_SOCKET=/run/bg/7/.s.PGSQL.5432
+        PGHOST=/run/bg/7
+        PGPORT=5432
+        PGUSER=ana
+        PGDATABASE=orders
+
+        -BREAKGLASS_HOST
+        -BREAKGLASS_PORT
+        -BREAKGLASS_SOCKET
+        -MYSQL_TCP_PORT
+        -MYSQL_UNIX_PORT
+        -MYSQL_GROUP_SUFFIX
+        -MYSQL_DATABASE
+        BREAKGLASS_TARGET=orders
+        BREAKGLASS_SOCKET=/run/bg/7.sock
+        MYSQL_HOST=localhost
+        MYSQL_UNIX_PORT=/run/bg/7.sock
+        MYSQL_USER=ana
+        MYSQL_DATABASE=orders
+
+        -BREAKGLASS_HOST
+        -BREAKGLASS_PORT
+        -BREAKGLASS_SOCKET
+        BREAKGLASS_TARGET=orders
+        BREAKGLASS_SOCKET=/run/bg/7.sock
+        ");
+    }
+
+    #[test]
+    fn a_connection_string_is_never_exported_as_a_database() {
+        let mut target = target(TargetKind::Postgres, None);
+        for name in ["host=evil", "postgres://evil/x"] {
+            target.database = Some(name.into());
+            let found = environment(&target, &EndpointAddress::Loopback { port: 1 });
+            assert!(found.set.iter().all(|(name, _)| *name != "PGDATABASE"), "{found:?}");
+            assert!(found.removed.contains(&"PGDATABASE"));
+        }
+    }
+
+    #[test]
+    fn a_socket_has_its_command_for_each_kind() {
+        let line = |kind| {
+            let path =
+                if kind == TargetKind::Postgres { "/r/7/.s.PGSQL.5432" } else { "/r/7.sock" };
+            command_line(&target(kind, Some("ana")), &EndpointAddress::Unix { path: path.into() })
+        };
+        insta::assert_snapshot!(TargetKind::ALL.map(line).join("\n"), @r"
+        nc -U /r/7.sock
+        psql -h /r/7 -p 5432 -U ana -d orders
+        mysql -h localhost -S /r/7.sock -u ana -p -D orders
+        redis-cli -s /r/7.sock
+        nc -U /r/7.sock
+        ssh -o 'ProxyCommand=nc -U /r/7.sock' -l ana orders.internal
+        curl --unix-socket /r/7.sock https://orders.internal:8443/
+        curl --unix-socket /r/7.sock http://localhost/
+        nc -U /r/7.sock
         ");
     }
 }

@@ -4,7 +4,7 @@
 //! What it makes dies with the process; a planned hand-over takes it apart and gives it on.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,9 +13,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::domain::artifact::Artifact;
-use crate::domain::connect::EndpointAddress;
+use crate::domain::connect::{EndpointAddress, POSTGRES_SOCKET};
 use crate::domain::id::SessionId;
-use crate::domain::target::Listen;
+use crate::domain::target::{Listen, TargetKind};
 use crate::domain::time::Span;
 use crate::forward::{
     self, BindError, Conduit, Counters, Dial, Endpoint, EndpointError, ForwardEvent, Parts, Room,
@@ -31,6 +31,8 @@ use crate::session::{Carrier, Lives, PlannedStep, StepIndex};
 pub struct EndpointAction {
     /// How it listens.
     pub listen: Listen,
+    /// What speaks at the target; it decides how a socket file is called.
+    pub kind: TargetKind,
     /// The only user whose connections pass.
     pub owner: u32,
     /// End the session after this long without a byte.
@@ -100,7 +102,7 @@ impl Doors {
         &self,
         action: &EndpointAction,
         before: Option<&Artifact>,
-        sockets_dir: &std::path::Path,
+        sockets_dir: &FilePath,
         behind: Behind,
     ) -> Result<Opened, String> {
         let before = before.and_then(address_of);
@@ -146,7 +148,9 @@ impl Doors {
     pub async fn close(&self, session: SessionId) {
         let door = self.doors().remove(&session);
         if let Some(door) = door {
+            let address = door.endpoint.address().clone();
             door.endpoint.close().await;
+            remove_own_folder(&address, session);
         }
     }
 
@@ -201,7 +205,7 @@ pub(super) fn traffic(totals: Totals) -> Traffic {
 fn wanted(
     action: &EndpointAction,
     before: Option<&EndpointAddress>,
-    sockets_dir: &std::path::Path,
+    sockets_dir: &FilePath,
     session: SessionId,
 ) -> forward::Listen {
     match (before, &action.listen) {
@@ -213,8 +217,29 @@ fn wanted(
         }
         (None, Listen::Loopback { port }) => forward::Listen::Loopback { port: *port },
         (None, Listen::Unix) => {
-            forward::Listen::Unix { path: sockets_dir.join(format!("{}.sock", session.short())) }
+            forward::Listen::Unix { path: socket_path(action.kind, sockets_dir, session) }
         }
+    }
+}
+
+/// Returns where a session's socket file is made. libpq's clients are told a folder and expect a
+/// file of a fixed name in it, so such a session has a folder of its own.
+fn socket_path(kind: TargetKind, sockets_dir: &FilePath, session: SessionId) -> PathBuf {
+    let name = session.short();
+    match kind {
+        TargetKind::Postgres => sockets_dir.join(name).join(POSTGRES_SOCKET),
+        _ => sockets_dir.join(format!("{name}.sock")),
+    }
+}
+
+/// Removes the folder that a session's socket file had for itself.
+fn remove_own_folder(address: &EndpointAddress, session: SessionId) {
+    let EndpointAddress::Unix { path } = address else { return };
+    let folder = FilePath::new(path).parent();
+    let own = folder.filter(|it| it.file_name().is_some_and(|it| *it == *session.short()));
+    if let Some(folder) = own {
+        // An empty folder that stays is harmless: only its user can look into it.
+        std::fs::remove_dir(folder).ok();
     }
 }
 
@@ -240,5 +265,63 @@ impl Dial for Path {
             Ok(Dialed::Unix(stream)) => Ok(Conduit::Unix(stream)),
             Err(error) => Err(forward::DialError::PathDown { why: error.to_string() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::provider::direct::Direct;
+
+    fn private() -> tempfile::TempDir {
+        let mode = std::fs::Permissions::from_mode(0o700);
+        tempfile::Builder::new().permissions(mode).tempdir().unwrap()
+    }
+
+    fn behind(session: SessionId) -> Behind {
+        let provider = Arc::new(Direct::new("direct".parse().unwrap()));
+        Behind { session, provider, steps: vec![], events: mpsc::channel(8).0 }
+    }
+
+    fn action(kind: TargetKind) -> EndpointAction {
+        let owner = rustix::process::getuid().as_raw();
+        EndpointAction { listen: Listen::Unix, kind, owner, idle: None }
+    }
+
+    #[tokio::test]
+    async fn a_postgres_socket_has_the_name_that_its_clients_expect() {
+        let (dir, doors) = (private(), Doors::new(16));
+        let session = SessionId::new(Timestamp::from_millis(0), [7; 10]);
+        let action = action(TargetKind::Postgres);
+        let opened = doors.open(&action, None, dir.path(), behind(session)).unwrap();
+        let folder = dir.path().join(session.short());
+        let file = folder.join(".s.PGSQL.5432");
+        let path = file.to_str().unwrap().to_owned();
+        assert_eq!(address_of(&opened.artifact), Some(EndpointAddress::Unix { path }));
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        UnixStream::connect(&file).unwrap();
+        doors.close(session).await;
+        assert!(!folder.exists());
+        // Another process takes it up at the address in the journal.
+        let again = doors.open(&action, Some(&opened.artifact), dir.path(), behind(session));
+        assert_eq!(again.unwrap().artifact, opened.artifact);
+        std::fs::write(folder.join("mine"), "").unwrap();
+        doors.close(session).await;
+        assert!(folder.join("mine").exists() && !file.exists(), "only what is ours goes");
+    }
+
+    #[tokio::test]
+    async fn any_other_socket_needs_no_folder() {
+        let (dir, doors) = (private(), Doors::new(16));
+        let session = SessionId::new(Timestamp::from_millis(0), [7; 10]);
+        doors.open(&action(TargetKind::Redis), None, dir.path(), behind(session)).unwrap();
+        let file = dir.path().join(format!("{}.sock", session.short()));
+        UnixStream::connect(&file).unwrap();
+        doors.close(session).await;
+        assert!(dir.path().exists() && !file.exists());
     }
 }

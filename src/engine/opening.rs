@@ -189,6 +189,7 @@ fn plan(
     let mut steps = provider.plan(&order).map_err(|error| Report::of(Kind::Unavailable, &error))?;
     let action = EndpointAction {
         listen: target.listen.clone(),
+        kind: target.kind,
         owner: request.operator.uid,
         idle: target.idle.or(rules.policy.idle),
     };

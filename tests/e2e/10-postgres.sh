@@ -15,6 +15,14 @@ kind = "postgres"
 address = "127.0.0.1:$PGPORT_REAL"
 user = "ana"
 database = "postgres"
+
+[[target]]
+id = "orders-socket"
+kind = "postgres"
+address = "127.0.0.1:$PGPORT_REAL"
+user = "ana"
+database = "postgres"
+listen = "unix"
 TOML
 chown -R "$OPERATOR:$OPERATOR" "$WORK/home-$OPERATOR"
 
@@ -65,6 +73,36 @@ check "a command runs with the endpoint in its environment" \
     bg connect orders-db --reason "INC-43" -- psql -Atc 'select 6 * 7'
 says "and its output is its own" "42"
 refuse "its exit code is passed on" 7 bg connect orders-db --reason "INC-44" -- sh -c 'exit 7'
+
+# Nobody listens on 127.0.0.2: a command that believes the caller's environment fails.
+astray() {
+    as "$OPERATOR" env PGHOSTADDR=127.0.0.2 PGPORT=1 PGSERVICE=none PGCONNECT_TIMEOUT=5 \
+        "$BREAKGLASS" "$@"
+}
+check "what the caller's environment says leads nowhere else" \
+    astray connect orders-db --reason "INC-45" -- psql -Atc 'select 6 * 7'
+says "over the port" "42"
+check "nor over a socket" \
+    astray connect orders-socket --reason "INC-46" -- psql -Atc 'select 6 * 7'
+says "with the target's answer" "42"
+
+bg open orders-socket --reason "INC-47" --for 30m --json >"$WORK/open.json"
+id=$(field id <"$WORK/open.json")
+bg show "$id" --json >"$WORK/show.json"
+command=$(field command <"$WORK/show.json")
+socket=$(python3 -c \
+    "import json,sys; print(json.load(sys.stdin)['session']['endpoint']['socket'])" \
+    <"$WORK/show.json")
+[ "$(basename "$socket")" = .s.PGSQL.5432 ] || fail "the socket is $socket"
+offered() { as "$1" sh -c "$command -Atc 'select 6 * 7'"; }
+check "the offered psql works over the socket" offered "$OPERATOR"
+says "with the answer" "42"
+refuse "another UNIX user may not open it" 2 offered "$STRANGER"
+says "for want of permission" "Permission denied"
+check "the session on the socket ends" bg end "$id"
+until_true "it is Ended too" ended
+[ ! -e "$(dirname "$socket")" ] || fail "its folder is left"
+ok "and its folder is gone"
 
 [ "$(stat -c %a "$STATE")" = 700 ] || fail "the state directory is open to others"
 for file in "$STATE"/*; do
