@@ -9,6 +9,6 @@ take() { python3 assets/screenshot.py "assets/screens/$1.svg" --size 110x32 "$pr
 
 take sessions see:Active 'see:is open at' key:Enter key:Escape
 take open 'see:is open at' key:o 'see:Open a session' text:ledger 'see:path' key:Enter see:tailnet
-take owed 'see:is open at' key:o 'see:Open a session' text:cannot key:Enter 'see:reason' \
-    'text:DRILL INC-7 what if it stays' key:Enter 'see:Active' key:e 'see:end the session' \
+take owed 'see:is open at' key:o 'see:Open a session' text:sticks key:Enter 'see:reason' \
+    'text:DRILL INC-7 what if it stays' key:Enter 'see:sticks is open at' key:e 'see:end the session' \
     key:Right key:Enter 'see:CleanupOwed'
