@@ -1,19 +1,17 @@
 //! Serves an engine to other processes of the same user.
 
 use std::io;
-use std::sync::Arc;
 
 use tokio::io::BufReader;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::frame::{self, ASK_BYTES_MAX, Ask, HELLO_BYTES_MAX, Hello, Tell};
 use crate::domain::text;
-use crate::error::{Kind, Report};
-use crate::protocol::{EngineHandle, Event, Origin, Subscription, VERSION};
+use crate::protocol::{Command, EngineHandle, Event, Origin, Subscription, VERSION};
 
 /// A socket that is served. Dropping it hangs up on every face.
 #[derive(Debug)]
@@ -93,37 +91,70 @@ async fn greet(
     Ok(theirs.filter(|hello| hello.protocol == VERSION))
 }
 
+/// Serves one face to its end.
+///
+/// - The next ask is read once there is a place for its work: a face that asks faster than it
+///   listens waits, and costs the engine no more.
+/// - One subscription a connection. A second one takes the place of the first, which is cut off:
+///   a face that dropped a subscription without a word may subscribe again.
 async fn converse(reader: BufReader<OwnedReadHalf>, writer: OwnedWriteHalf, engine: EngineHandle) {
     let (asks, mut inbox) = mpsc::channel(1);
     let (tells, outbox) = mpsc::channel(TELLS_MAX);
     let mut channel = JoinSet::new();
     channel.spawn(read_all(reader, asks));
     channel.spawn(write_all(writer, outbox));
-    let places = Arc::new(Semaphore::new(COMMANDS_MAX));
     let mut work = JoinSet::new();
+    let mut follower = JoinSet::new();
+    // The subscription that was asked for last, and the one that is passed on.
+    let (mut newest, mut followed) = (None, None);
     loop {
         tokio::select! {
-            ask = inbox.recv() => match ask {
+            ask = inbox.recv(), if work.len() < WORK_MAX => match ask {
                 Some(Ask::Command { id, command }) => {
-                    let (engine, tells) = (engine.clone(), tells.clone());
-                    let place = Arc::clone(&places).try_acquire_owned();
-                    work.spawn(async move {
-                        let answer = match place {
-                            Ok(_place) => engine.call(command).await,
-                            Err(_) => Err(busy()),
-                        };
-                        tells.send(Tell::Answer { id, answer }).await.ok();
-                    });
+                    work.spawn(answer(id, command, engine.clone(), tells.clone()));
                 }
                 Some(Ask::Subscribe { id }) => {
-                    work.spawn(follow(id, engine.clone(), tells.clone()));
+                    newest = Some(id);
+                    work.spawn(subscribe(id, engine.clone(), tells.clone()));
                 }
                 None => return,
             },
             _ = channel.join_next() => return,
-            Some(_) = work.join_next() => {}
+            Some(done) = work.join_next() => {
+                let Ok(Some((id, events))) = done else { continue };
+                let over = if newest == Some(id) {
+                    follower.shutdown().await;
+                    follower.spawn(follow(id, events, tells.clone()));
+                    followed.replace(id)
+                } else {
+                    Some(id)
+                };
+                if let Some(id) = over {
+                    work.spawn(cut_off(id, tells.clone()));
+                }
+            }
         }
     }
+}
+
+/// A subscription whose snapshot is told.
+type Subscribed = (u64, mpsc::Receiver<Event>);
+
+async fn answer(
+    id: u64,
+    command: Command,
+    engine: EngineHandle,
+    tells: mpsc::Sender<Tell>,
+) -> Option<Subscribed> {
+    let answer = engine.call(command).await;
+    tells.send(Tell::Answer { id, answer }).await.ok();
+    None
+}
+
+async fn subscribe(id: u64, engine: EngineHandle, tells: mpsc::Sender<Tell>) -> Option<Subscribed> {
+    let Subscription { snapshot, events } = engine.subscribe().await.ok()?;
+    tells.send(Tell::Snapshot { id, snapshot }).await.ok()?;
+    Some((id, events))
 }
 
 async fn read_all(mut reader: BufReader<OwnedReadHalf>, asks: mpsc::Sender<Ask>) {
@@ -140,11 +171,15 @@ async fn read_all(mut reader: BufReader<OwnedReadHalf>, asks: mpsc::Sender<Ask>)
     }
 }
 
+async fn cut_off(id: u64, tells: mpsc::Sender<Tell>) -> Option<Subscribed> {
+    tells.send(Tell::CutOff { id }).await.ok();
+    None
+}
+
 /// Passes a subscription on. A face that does not read makes this wait, and then the engine cuts
 /// the subscription off.
-async fn follow(id: u64, engine: EngineHandle, tells: mpsc::Sender<Tell>) {
-    let Ok(Subscription { snapshot, mut events }) = engine.subscribe().await else { return };
-    let mut going = tells.send(Tell::Snapshot { id, snapshot }).await.is_ok();
+async fn follow(id: u64, mut events: mpsc::Receiver<Event>, tells: mpsc::Sender<Tell>) {
+    let mut going = true;
     while going {
         let tell = tokio::select! {
             event = events.recv() => match event {
@@ -161,20 +196,20 @@ async fn follow(id: u64, engine: EngineHandle, tells: mpsc::Sender<Tell>) {
     }
 }
 
+/// Writes until the face is gone, or takes so long over one frame that it counts as gone.
 async fn write_all(mut writer: OwnedWriteHalf, mut outbox: mpsc::Receiver<Tell>) {
     while let Some(tell) = outbox.recv().await {
-        if let Err(error) = frame::write(&mut writer, &tell).await {
-            return tracing::debug!(%error, "a face is gone");
+        match timeout(WRITE_LIMIT, frame::write(&mut writer, &tell)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return tracing::debug!(%error, "a face is gone"),
+            Err(_) => return tracing::info!("a face that does not read was hung up on"),
         }
     }
 }
 
-fn busy() -> Report {
-    Report::new(Kind::Unavailable, "too many commands at once on one connection")
-}
-
 const FACES_MAX: usize = 64;
-const COMMANDS_MAX: usize = 32;
+const WORK_MAX: usize = 32;
 const TELLS_MAX: usize = 64;
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

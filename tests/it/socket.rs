@@ -1,6 +1,8 @@
 //! An engine at the far end of a socket: the same answers, and no patience for nonsense.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use breakglass::protocol::{Command, Event, Origin, Reply, SessionState};
 use breakglass::socket::{self, AttachError, Attached, Server};
@@ -133,4 +135,63 @@ async fn another_user_is_turned_away() {
     let stranger = Origin { uid: own_uid() + 1, ..Origin::default() };
     let error = socket::attach(&path, stranger).await.unwrap_err();
     assert!(matches!(error, AttachError::Stranger(uid) if uid == own_uid()), "{error}");
+}
+
+/// A face that speaks the frames by hand, past the hellos.
+async fn by_hand(served: &Served) -> UnixStream {
+    let mut face = UnixStream::connect(&served.path).await.unwrap();
+    let length = face.read_u32().await.unwrap();
+    let mut hello = vec![0; usize::try_from(length).unwrap()];
+    face.read_exact(&mut hello).await.unwrap();
+    face.write_all(&length.to_be_bytes()).await.unwrap();
+    face.write_all(&hello).await.unwrap();
+    face
+}
+
+#[tokio::test]
+async fn a_face_that_asks_and_never_listens_waits_and_is_hung_up_on() {
+    const ASKS: usize = 20_000;
+    let served = served().await;
+    let mut deaf = by_hand(&served).await;
+    let ask = format!(r#"{{"command":{{"id":1,"command":{{"find":{{"text":"{:01000}"}}}}}}}}"#, 0);
+    let mut frame = u32::try_from(ask.len()).unwrap().to_be_bytes().to_vec();
+    frame.extend(ask.bytes());
+    // The first is understood: what follows is held back, not hung up on.
+    deaf.write_all(&frame).await.unwrap();
+    let length = deaf.read_u32().await.unwrap();
+    let mut answer = vec![0; usize::try_from(length).unwrap()];
+    deaf.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, br#"{"answer":{"id":1,"answer":{"Ok":{"sessions":[]}}}}"#);
+
+    let other = attached(&served).await;
+    let (mut written, mut held_back) = (0, 0);
+    while held_back < 50 {
+        let rest = &frame[written % frame.len()..];
+        match deaf.try_write(rest) {
+            Ok(bytes) => (written, held_back) = (written + bytes, 0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                held_back += 1;
+                // The engine has its turn, and somebody else their answer.
+                other.handle.call(Command::Status).await.unwrap();
+            }
+            Err(error) => panic!("hung up on after {written} bytes: {error}"),
+        }
+        assert!(written < frame.len() * ASKS / 4, "every ask is taken in, and none answered");
+    }
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let gone = deaf.try_write(b"\0").unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::BrokenPipe, "it is hung up on in the end");
+    other.handle.call(Command::Status).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_subscription_takes_the_place_of_the_first() {
+    let (served, target) = (served().await, EchoTarget::start().await);
+    let far = attached(&served).await;
+    let mut first = far.handle.subscribe().await.unwrap();
+    let mut second = far.handle.subscribe().await.unwrap();
+    while first.events.recv().await.is_some_and(|event| event != Event::Stopped) {}
+    let opened = session(far.handle.call(Command::Open(request(&target.address))).await);
+    until(&mut second, opened.id, SessionState::Active).await;
 }
