@@ -135,7 +135,6 @@ async fn fetch(view: &SessionView) -> Result<String, Report> {
     let mut stream = connect(view).await?;
     let asked = b"GET / HTTP/1.1\r\nHost: drill\r\nConnection: close\r\n\r\n";
     stream.write_all(asked).await.map_err(|error| broken(&error))?;
-    stream.shutdown().await.map_err(|error| broken(&error))?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.map_err(|error| broken(&error))?;
     Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or(answer))

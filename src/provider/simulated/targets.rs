@@ -87,7 +87,10 @@ async fn answer(client: TcpStream, kind: TargetKind, name: &str) -> io::Result<(
 
 async fn page(client: &mut BufReader<TcpStream>, name: &str) -> io::Result<()> {
     while let Some(request) = line(client).await? {
-        while line(client).await?.is_some_and(|header| !header.is_empty()) {}
+        let mut close = false;
+        while let Some(header) = line(client).await?.filter(|header| !header.is_empty()) {
+            close |= header.eq_ignore_ascii_case("connection: close");
+        }
         let first = request.split(' ').nth(1).unwrap_or("/");
         let body = format!("DRILL {name}\nstatus: all systems normal\nyou asked for: {first}\n");
         let head = format!(
@@ -96,6 +99,9 @@ async fn page(client: &mut BufReader<TcpStream>, name: &str) -> io::Result<()> {
             body.len()
         );
         client.write_all(format!("{head}{body}").as_bytes()).await?;
+        if close {
+            return Ok(());
+        }
     }
     Ok(())
 }

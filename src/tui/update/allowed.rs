@@ -152,8 +152,9 @@ fn provider(model: &Model, action: Action) -> Result<(), String> {
 fn suspend(model: &Model) -> Result<(), String> {
     match model.lives() {
         (count, _) if model.hosting && count > 0 => Err(format!(
-            "ctrl-z would freeze {} that this process carries; q hands over first",
-            crate::tui::format::plural(count, "session")
+            "ctrl-z would freeze {} that this process carries; q {}",
+            crate::tui::format::plural(count, "session"),
+            if model.drill { "leaves the drill" } else { "hands over first" }
         )),
         _ => Ok(()),
     }
