@@ -29,7 +29,7 @@ fn card(step: &Step) -> Card {
         None => format!("{what} (never seen)"),
     };
     let problem = step.problem.as_deref().unwrap_or("it was still there afterwards");
-    let tried = format!("tried {} times; {}", step.tries, text::shown(problem));
+    let tried = format!("{} times; {}", step.tries, text::shown(problem));
     let commands = step.planned.by_hand.iter().map(|words| command(words, step)).collect();
     Card { artifact, tried, commands }
 }

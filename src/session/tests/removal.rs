@@ -63,7 +63,7 @@ fn a_removal_is_owed_once_the_third_try_is_seen_not_to_work() {
     assert_eq!(exit_card(&story.session).len(), 1);
     let card = &exit_card(&story.session)[0];
     assert_eq!(card.artifact, "key k1");
-    assert_eq!(card.tried, "tried 3 times; 403 <1B>[31m");
+    assert_eq!(card.tried, "3 times; 403 <1B>[31m");
     assert_eq!(card.commands, ["net delete k1"]);
     story.tell(116, undo_sent(0));
     assert_eq!(story.tell(117, absent(0)), "until 135");
