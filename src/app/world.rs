@@ -74,13 +74,10 @@ impl World {
     /// Who calls, and where they sit.
     pub fn origin(&self) -> Origin {
         let tty = rustix::termios::ttyname(std::io::stdin(), vec![]).ok();
-        let client = self.environment.get("SSH_CONNECTION").or(self.environment.get("SSH_CLIENT"));
-        let ip = client.and_then(|text| text.split_whitespace().next());
         Origin {
             uid: self.operator.uid,
             pid: Some(rustix::process::getpid().as_raw_nonzero().get()),
             tty: tty.map(|name| text::shown(&name.to_string_lossy())),
-            ip: ip.map(|ip| text::clean(ip, 64).into_owned()),
         }
     }
 

@@ -126,7 +126,7 @@ impl ConfigError {
                 Some(format!("move it away and start again: ls -ld {}", quoted(path)))
             }
             Self::Foreign { path, .. } => {
-                Some(format!("check what it says, then: sudo chown $(id -u) {}", quoted(path)))
+                Some(format!("log in as its owner, or name another place: ls -ld {}", quoted(path)))
             }
             Self::WritableByOthers { path, .. } => {
                 Some(format!("check what it says, then: chmod go-w {}", quoted(path)))

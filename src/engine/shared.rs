@@ -170,7 +170,7 @@ impl Shared {
         let clean = |text: &Option<String>| text.as_deref().map(crate::domain::text::shown);
         Source {
             host: Some(self.host.clone()),
-            ip: clean(&origin.ip),
+            ip: None,
             tty: clean(&origin.tty),
             uid: Some(origin.uid),
         }

@@ -8,17 +8,15 @@ use super::event::Event;
 use super::view::Snapshot;
 use crate::error::{Kind, Report};
 
-/// Who calls: the kernel's word for the user, and what the face says of its terminal.
+/// Who calls, in the kernel's words; nothing here comes from an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The UNIX user id: this process's own, or that of the socket's peer.
     pub uid: u32,
     /// The process id, from the same source.
     pub pid: Option<i32>,
-    /// The terminal, as the face says.
+    /// The terminal that the process belongs to, as the kernel says.
     pub tty: Option<String>,
-    /// Where the operator came from (`SSH_CONNECTION`), as the face says. A hint, never evidence.
-    pub ip: Option<String>,
 }
 
 /// One call, as it reaches whoever serves the handle.

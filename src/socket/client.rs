@@ -73,7 +73,7 @@ pub async fn attach(path: &Path, origin: Origin) -> Result<Attached, AttachError
     }
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    let greeting = timeout(HELLO_LIMIT, greet(&mut reader, &mut writer, &origin));
+    let greeting = timeout(HELLO_LIMIT, greet(&mut reader, &mut writer));
     let program = greeting.await.map_err(|_| AttachError::Silent)??;
     let (calls, inbox) = mpsc::channel(CALLS_MAX);
     let (tells, news) = mpsc::channel(TELLS_MAX);
@@ -86,15 +86,9 @@ pub async fn attach(path: &Path, origin: Origin) -> Result<Attached, AttachError
 async fn greet(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
-    origin: &Origin,
 ) -> Result<String, AttachError> {
     let ours = env!("CARGO_PKG_VERSION").to_owned();
-    let hello = Hello {
-        protocol: VERSION,
-        program: ours.clone(),
-        tty: origin.tty.clone(),
-        ip: origin.ip.clone(),
-    };
+    let hello = Hello { protocol: VERSION, program: ours.clone() };
     frame::write(writer, &hello).await?;
     let theirs: Option<Hello> = frame::read(reader, HELLO_BYTES_MAX).await?;
     let theirs = theirs.ok_or(AttachError::Silent)?;

@@ -16,10 +16,6 @@ pub(super) struct Hello {
     pub protocol: u32,
     /// The version of the program.
     pub program: String,
-    /// The terminal, as the face says.
-    pub tty: Option<String>,
-    /// Where the operator came from, as the face says.
-    pub ip: Option<String>,
 }
 
 /// What a face sends.

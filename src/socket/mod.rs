@@ -14,6 +14,7 @@
 mod client;
 mod frame;
 mod server;
+mod terminal;
 
 pub use client::{AttachError, Attached, attach};
 pub use server::{Server, serve};

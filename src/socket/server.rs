@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::frame::{self, ASK_BYTES_MAX, Ask, HELLO_BYTES_MAX, Hello, Tell};
-use crate::domain::text;
+use super::terminal::terminal_of;
 use crate::protocol::{Command, EngineHandle, Event, Origin, Subscription, VERSION};
 
 /// A socket that is served. Dropping it hangs up on every face.
@@ -63,15 +63,14 @@ async fn admit(stream: UnixStream, engine: EngineHandle, uid: u32) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let greeting = timeout(HELLO_LIMIT, greet(&mut reader, &mut writer)).await;
-    let hello = match greeting {
-        Ok(Ok(Some(hello))) => hello,
+    match greeting {
+        Ok(Ok(Some(_))) => {}
         Ok(Ok(None)) => return,
         Ok(Err(error)) => return tracing::debug!(%error, "a face said no proper hello"),
         Err(_) => return tracing::debug!("a face said no hello"),
-    };
-    let cleaned = |text: Option<String>| text.map(|text| text::clean(&text, 64).into_owned());
-    let origin =
-        Origin { uid: peer.uid(), pid: peer.pid(), tty: cleaned(hello.tty), ip: cleaned(hello.ip) };
+    }
+    let tty = peer.pid().and_then(terminal_of);
+    let origin = Origin { uid: peer.uid(), pid: peer.pid(), tty };
     converse(reader, writer, engine.for_origin(origin)).await;
 }
 
@@ -80,12 +79,7 @@ async fn greet(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
 ) -> io::Result<Option<Hello>> {
-    let ours = Hello {
-        protocol: VERSION,
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        tty: None,
-        ip: None,
-    };
+    let ours = Hello { protocol: VERSION, program: env!("CARGO_PKG_VERSION").to_owned() };
     frame::write(writer, &ours).await?;
     let theirs: Option<Hello> = frame::read(reader, HELLO_BYTES_MAX).await?;
     Ok(theirs.filter(|hello| hello.protocol == VERSION))

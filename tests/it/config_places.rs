@@ -127,7 +127,7 @@ fn a_file_of_somebody_else_is_refused() {
     std::os::unix::fs::chown(&path, Some(4_242), None).unwrap();
     insta::assert_snapshot!(home.load(&path), @r"
         config: `~/config.toml` belongs to uid 4242, not to you (uid ME)
-          hint: check what it says, then: sudo chown $(id -u) ~/config.toml
+          hint: log in as its owner, or name another place: ls -ld ~/config.toml
     ");
 }
 
@@ -210,7 +210,7 @@ fn private_directories_are_private_whatever_was_there() {
         std::os::unix::fs::chown(&foreign, Some(4_242), None).unwrap();
         insta::assert_snapshot!(refused(&foreign), @r"
             config: `~/foreign` belongs to uid 4242, not to you (uid ME)
-              hint: check what it says, then: sudo chown $(id -u) ~/foreign
+              hint: log in as its owner, or name another place: ls -ld ~/foreign
         ");
     }
 }
