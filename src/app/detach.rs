@@ -5,7 +5,7 @@
 //! a parcel, empty where there is nothing to hand over; the taker answers with one line once it
 //! serves. Until then the giver keeps its own copies, and goes on with them if the taker fails.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::host::{self, Host, NoHost};
 use super::world::{self, World};
-use crate::engine::Parcel;
+use crate::engine::{Parcel, ParcelError};
 use crate::error::{Kind, Report};
 
 /// Why no engine of its own was started.
@@ -50,7 +50,7 @@ pub(super) struct StayedHere {
 /// When it says that it cannot serve.
 pub(super) async fn start(world: &World) -> Result<(), NotStarted> {
     let (mut child, channel) = spawn(world).map_err(NotStarted::Failed)?;
-    match give(Parcel::pack(vec![]), channel).await {
+    match give(Parcel::pack(vec![]), channel, world).await {
         (_, Ok(Answer::Serving { .. })) => Ok(()),
         (_, Ok(Answer::Held)) => Err(NotStarted::Held),
         (_, Ok(Answer::Failed(report))) => Err(NotStarted::Failed(report)),
@@ -79,7 +79,7 @@ pub(super) async fn hand_over(
         end(&mut child);
         return Err(Err(Report::new(Kind::Internal, "the engine went away during the hand-over")));
     };
-    let (parcel, answer) = give(parcel, channel).await;
+    let (parcel, answer) = give(parcel, channel, world).await;
     let why = match answer {
         Ok(Answer::Serving { pid }) => return Ok(pid),
         Ok(Answer::Failed(report)) | Err(report) => report,
@@ -159,10 +159,14 @@ pub(super) async fn until_done(world: &World, mut host: Host) -> Result<(), Repo
 }
 
 /// Sends a parcel and waits for the answer, in a thread that may block.
-async fn give(parcel: Parcel, channel: UnixStream) -> (Parcel, Result<Answer, Report>) {
-    let mut channel = channel;
+async fn give(
+    parcel: Parcel,
+    channel: UnixStream,
+    world: &World,
+) -> (Parcel, Result<Answer, Report>) {
+    let (mut channel, log_dir) = (channel, world.places.state_dir.clone());
     let given = tokio::task::spawn_blocking(move || {
-        let answer = exchange(&parcel, &mut channel);
+        let answer = exchange(&parcel, &mut channel, &log_dir);
         (parcel, answer)
     });
     given
@@ -170,16 +174,29 @@ async fn give(parcel: Parcel, channel: UnixStream) -> (Parcel, Result<Answer, Re
         .unwrap_or_else(|error| (Parcel::pack(vec![]), Err(Report::of(Kind::Internal, &error))))
 }
 
-fn exchange(parcel: &Parcel, channel: &mut UnixStream) -> Result<Answer, Report> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Report::new(Kind::Unavailable, "the engine did not start").because(error.to_string())
+fn exchange(parcel: &Parcel, channel: &mut UnixStream, log_dir: &Path) -> Result<Answer, Report> {
+    let ended = || {
+        let logs = log_dir.join("breakglass.*.log");
+        Report::new(Kind::Unavailable, "the engine did not start")
+            .because("it ended at once")
+            .hint(format!("see whether the log says why: {}", logs.display()))
+    };
+    let broken = |error: &io::Error| match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ended(),
+        _ => Report::new(Kind::Unavailable, "the engine did not start").because(error.to_string()),
     };
     channel.set_read_timeout(Some(ANSWER_LIMIT)).map_err(|error| broken(&error))?;
     channel.set_write_timeout(Some(ANSWER_LIMIT)).map_err(|error| broken(&error))?;
-    parcel.send(channel).map_err(|error| broken(&error))?;
+    parcel.send(channel).map_err(|error| match error {
+        ParcelError::Io(error) => broken(&error),
+        other => broken(&io::Error::other(other)),
+    })?;
     let mut line = String::new();
     BufReader::new(channel).read_line(&mut line).map_err(|error| broken(&error))?;
-    serde_json::from_str(&line).map_err(|error| broken(&error))
+    if line.is_empty() {
+        return Err(ended());
+    }
+    serde_json::from_str(&line).map_err(|error| broken(&error.into()))
 }
 
 fn spawn(world: &World) -> Result<(Child, UnixStream), Report> {
@@ -244,3 +261,24 @@ fn end(child: &mut Child) {
 }
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_ends_without_an_answer_is_said_to_have_ended() {
+        let nothing = Parcel::pack(vec![]);
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        let silent = exchange(&nothing, &mut ours, Path::new("/state")).unwrap_err();
+        drop(theirs);
+        let gone = exchange(&nothing, &mut ours, Path::new("/state")).unwrap_err();
+        assert_eq!(silent, gone);
+        insta::assert_snapshot!(gone, @r"
+        unavailable: the engine did not start
+          because: it ended at once
+          hint: see whether the log says why: /state/breakglass.*.log
+        ");
+    }
+}

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::world::World;
 use crate::config::{self, Config, ProviderSettings};
@@ -80,6 +81,7 @@ impl Host {
         detached: bool,
         mut parcel: Parcel,
     ) -> Result<Self, NoHost> {
+        survive_file_limit()?;
         let uid = world.operator.uid;
         for dir in [&world.places.state_dir, &world.places.runtime_dir] {
             config::private_dir(dir, uid).map_err(|error| error.report())?;
@@ -164,6 +166,15 @@ fn raise_descriptor_limit() -> Option<u64> {
             limit.current
         }
     }
+}
+
+/// Makes a write beyond the limit of file sizes (`ulimit -f`) fail, where it would end the process
+/// and with it every endpoint.
+fn survive_file_limit() -> Result<(), Report> {
+    // Whoever once listens for a signal has taken it for as long as the process lives.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+        .map(drop)
+        .map_err(|error| Report::of(Kind::Internal, &error))
 }
 
 /// How many connections leave enough descriptors for everything else: the store, the faces, a

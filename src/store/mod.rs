@@ -117,7 +117,7 @@ pub struct SessionChange {
 /// Why the store cannot do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// No space is left.
+    /// No space is left, or the file may not grow any further (`ulimit -f`).
     #[error("no space is left for `{path}`")]
     Full {
         /// The file.

@@ -170,7 +170,7 @@ fn an_error_of_the_disk_is_told_and_once_it_is_gone_the_store_goes_on() {
     let state = State::new();
     let told = played("limited", state.dir());
     insta::assert_snapshot!(told.join("\n"), @r"
-        `~/store.db` cannot be used: disk I/O error (SQLite error 778)
+        no space is left for `~/store.db`
         went on
     ");
     alone(async {

@@ -1,5 +1,7 @@
 //! What SQLite says, in the words of the store.
 
+use rustix::process::{Resource, getrlimit};
+
 use super::files::Place;
 use crate::domain::text::shown;
 use crate::store::StoreError;
@@ -18,6 +20,9 @@ impl Place {
             };
         };
         let code: u32 = said.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+        if matches!(code, IOERR_WRITE | IOERR_SHMSIZE) && files_are_limited() {
+            return StoreError::Full { path };
+        }
         match code & 0xff {
             FULL => StoreError::Full { path },
             READONLY => StoreError::ReadOnly { path },
@@ -42,6 +47,12 @@ impl Place {
     }
 }
 
+/// Whether this process may only write files up to a length (`ulimit -f`). SQLite does not tell
+/// that limit from a broken disk.
+fn files_are_limited() -> bool {
+    getrlimit(Resource::Fsize).current.is_some()
+}
+
 // Primary result codes, <https://www.sqlite.org/rescode.html>; the low byte of every other code.
 const BUSY: u32 = 5;
 const READONLY: u32 = 8;
@@ -50,3 +61,6 @@ const FULL: u32 = 13;
 const CANTOPEN: u32 = 14;
 const CONSTRAINT: u32 = 19;
 const NOTADB: u32 = 26;
+// Whole codes.
+const IOERR_WRITE: u32 = 10 | (3 << 8);
+const IOERR_SHMSIZE: u32 = 10 | (19 << 8);

@@ -198,7 +198,7 @@ impl Place {
     fn errno(&self, error: Errno) -> StoreError {
         let path = self.shown();
         match error {
-            Errno::NOSPC | Errno::DQUOT => StoreError::Full { path },
+            Errno::NOSPC | Errno::DQUOT | Errno::FBIG => StoreError::Full { path },
             Errno::ROFS | Errno::ACCESS | Errno::PERM => StoreError::ReadOnly { path },
             other => self.io(&io::Error::from(other).to_string()),
         }
