@@ -223,7 +223,7 @@ impl State {
             self.alarm(format!("damaged {id}"), text::shown(&text), Some(id));
         }
         for taken_up in found.sessions {
-            let view = Some(taken_up.interpreter.view());
+            let view = Some(taken_up.view);
             self.sessions.insert(taken_up.id, Live { view, mailbox: taken_up.mailbox });
             self.tasks.spawn(taken_up.interpreter.run(taken_up.news));
         }

@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 use super::carrier;
 use super::doors::{Behind, EndpointAction};
 use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update};
+use super::projection;
 use super::shared::Shared;
 use crate::domain::id::SessionId;
 use crate::forward::Parts;
+use crate::protocol::{SessionView, Traffic};
 use crate::session::{Carrier, Entry, Fact, Session};
 
 /// A session that was taken up, ready to be driven.
@@ -19,6 +21,9 @@ pub(super) struct TakenUp {
     pub interpreter: Interpreter,
     pub mailbox: mpsc::Sender<Order>,
     pub id: SessionId,
+    /// How it is shown until it has told something itself: an endpoint that died with the process
+    /// is not shown as open.
+    pub view: Box<SessionView>,
     /// What is new about it: that the engine died, unless it was handed over.
     pub news: Vec<Fact>,
 }
@@ -58,9 +63,20 @@ pub(super) fn take_up(
             None => false,
         };
         let news = if goes_on { vec![] } else { vec![Fact::Restarted] };
-        found.sessions.push(TakenUp { interpreter, mailbox, id, news });
+        let view = shown(shared, session, &news);
+        found.sessions.push(TakenUp { interpreter, mailbox, id, view, news });
     }
     found
+}
+
+fn shown(shared: &Shared, mut session: Session, news: &[Fact]) -> Box<SessionView> {
+    for fact in news {
+        let entry = Entry { at: shared.now(), fact: fact.clone() };
+        if let Err(error) = session.evolve(&entry) {
+            tracing::error!(%error, "a session cannot take in a restart");
+        }
+    }
+    Box::new(projection::view(&session, Traffic::default()))
 }
 
 fn has_open_door(session: &Session) -> bool {
