@@ -107,9 +107,8 @@ and `breakglass config example` prints one with each key explained.
 The socket of the engine, in the operator's runtime directory, for the operator alone.
 .SH ENVIRONMENT
 HOME and the XDG directories say where files are; NO_COLOR, TERM and the locale (LC_ALL, LC_CTYPE,
-LANG) set the look, TMUX and STY the way to the clipboard. SSH_CONNECTION (or SSH_CLIENT) is noted in
-the audit as where the operator says to come from; `breakglass doctor` also shows proxies. No variable
-decides who acts or what is allowed. A command that `breakglass connect` runs finds BREAKGLASS_HOST,
+LANG) set the look, TMUX and STY the way to the clipboard; `breakglass doctor` also shows proxies. No
+variable decides who acts or what is allowed, and none reaches the audit. A command that `breakglass connect` runs finds BREAKGLASS_HOST,
 BREAKGLASS_PORT (or BREAKGLASS_SOCKET) and BREAKGLASS_TARGET in its environment.
 .SH \"SEE ALSO\"
 .BR ssh (1),
