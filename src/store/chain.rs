@@ -51,23 +51,55 @@ impl Default for Head {
     }
 }
 
-impl Head {
-    /// Gives an event the next place. `id` is a UUIDv7, `time` RFC 3339.
+/// An event that only lacks its place: the text is made, but for where `prev` and `seq` stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loose {
+    id: String,
+    time: String,
+    event: AuditDraft,
+    /// Before `prev`, between it and `seq`, and after that.
+    body: [String; 3],
+}
+
+impl Loose {
+    /// Makes the text of an event. `id` is a UUIDv7, `time` RFC 3339.
     #[must_use]
-    pub fn link(&self, id: String, time: String, draft: AuditDraft) -> Link {
-        let seq = self.seq.saturating_add(1);
-        let prev = self.hash.clone();
-        let mut body = match json!(draft) {
-            Value::Object(body) => body,
+    pub fn new(id: String, time: String, event: AuditDraft) -> Self {
+        let mut members = match json!(event) {
+            Value::Object(members) => members,
             _ => Map::new(),
         };
-        body.insert("seq".to_owned(), json!(seq));
-        body.insert("id".to_owned(), json!(id));
-        body.insert("time".to_owned(), json!(time));
-        body.insert("prev".to_owned(), json!(prev));
-        let body = canonical(&Value::Object(body));
+        members.insert("id".to_owned(), json!(id));
+        members.insert("time".to_owned(), json!(time));
+        members.insert("prev".to_owned(), Value::Null);
+        members.insert("seq".to_owned(), Value::Null);
+        let [mut before, mut between, mut after] = [const { String::new() }; 3];
+        let mut out = &mut before;
+        for (place, (key, member)) in sorted(&members).into_iter().enumerate() {
+            out.push(if place == 0 { '{' } else { ',' });
+            write_text(out, key);
+            out.push(':');
+            match key.as_str() {
+                "prev" => out = &mut between,
+                "seq" => out = &mut after,
+                _ => write_value(out, member),
+            }
+        }
+        out.push('}');
+        Self { id, time, event, body: [before, between, after] }
+    }
+}
+
+impl Head {
+    /// Gives an event the next place.
+    #[must_use]
+    pub fn link(&self, loose: Loose) -> Link {
+        let Loose { id, time, event, body: [before, between, after] } = loose;
+        let seq = self.seq.saturating_add(1);
+        let prev = self.hash.clone();
+        let body = format!("{before}\"{prev}\"{between}{seq}{after}");
         let hash = digest(body.as_bytes());
-        let event = AuditEvent { seq, id, time, event: draft, prev, hash: hash.clone() };
+        let event = AuditEvent { seq, id, time, event, prev, hash: hash.clone() };
         Link { event, body, head: Self { seq, hash } }
     }
 }
@@ -125,28 +157,11 @@ impl Verifier {
         self.broken.is_none()
     }
 
-    /// The place up to which the chain holds.
-    #[must_use]
-    pub const fn head(&self) -> &Head {
-        &self.head
-    }
-
     /// Says whether the chain holds; its head is that of the part that does.
     #[must_use]
     pub fn verdict(self) -> AuditVerdict {
         AuditVerdict { events: self.head.seq, broken: self.broken, head: self.head.to_string() }
     }
-}
-
-/// Verifies a whole chain.
-pub fn verify<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> AuditVerdict {
-    let mut verifier = Verifier::default();
-    for row in rows {
-        if !verifier.take(row) {
-            break;
-        }
-    }
-    verifier.verdict()
 }
 
 fn check(head: &Head, expected: u64, row: Row<'_>) -> Result<String, String> {
@@ -168,14 +183,7 @@ fn check(head: &Head, expected: u64, row: Row<'_>) -> Result<String, String> {
     Ok(hash)
 }
 
-/// Returns the canonical JSON of a value.
-#[must_use]
-pub fn canonical(value: &Value) -> String {
-    let mut out = String::new();
-    write_value(&mut out, value);
-    out
-}
-
+/// Writes the canonical JSON of a value.
 fn write_value(out: &mut String, value: &Value) {
     match value {
         Value::Array(items) => {
@@ -189,10 +197,8 @@ fn write_value(out: &mut String, value: &Value) {
             out.push(']');
         }
         Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
             out.push('{');
-            for (place, (key, member)) in members.into_iter().enumerate() {
+            for (place, (key, member)) in sorted(members).into_iter().enumerate() {
                 if place > 0 {
                     out.push(',');
                 }
@@ -208,6 +214,12 @@ fn write_value(out: &mut String, value: &Value) {
         Value::Bool(false) => out.push_str("false"),
         Value::Number(number) => out.push_str(&number.to_string()),
     }
+}
+
+fn sorted(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    members
 }
 
 fn write_text(out: &mut String, text: &str) {
@@ -254,6 +266,12 @@ mod tests {
     use super::*;
     use crate::domain::audit_event::Actor;
 
+    fn canonical(value: &Value) -> String {
+        let mut out = String::new();
+        write_value(&mut out, value);
+        out
+    }
+
     fn draft(text: &str) -> AuditDraft {
         AuditDraft::new("session.requested", text, Actor::engine())
     }
@@ -261,11 +279,22 @@ mod tests {
     fn chain(texts: &[&str]) -> Vec<Link> {
         let mut head = Head::default();
         let link = |text: &&str| {
-            let link = head.link("id".into(), "2025-11-20T16:10:00.000Z".into(), draft(text));
+            let time = "2025-11-20T16:10:00.000Z".into();
+            let link = head.link(Loose::new("id".into(), time, draft(text)));
             head = link.head.clone();
             link
         };
         texts.iter().map(link).collect()
+    }
+
+    fn verify<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> AuditVerdict {
+        let mut verifier = Verifier::default();
+        for row in rows {
+            if !verifier.take(row) {
+                break;
+            }
+        }
+        verifier.verdict()
     }
 
     fn verdict(links: &[Link]) -> AuditVerdict {
@@ -281,6 +310,8 @@ mod tests {
         let links = chain(&["first", "second"]);
         insta::assert_snapshot!(links[0].body, @r#"{"actor":{"kind":"engine","operator":null},"changes":null,"description":"first","drill":false,"id":"id","metadata":null,"object":null,"outcome":"success","prev":"0000000000000000000000000000000000000000000000000000000000000000","reason":null,"seq":1,"session":null,"source":{"host":null,"ip":null,"tty":null,"uid":null},"time":"2025-11-20T16:10:00.000Z","type":"session.requested"}"#);
         insta::assert_snapshot!(links[0].head, @"tzsqh-lzyn3-wf26y-km3y3");
+        let body: Value = serde_json::from_str(&links[0].body).unwrap();
+        assert_eq!(links[0].body, canonical(&body), "made in pieces, it is the same");
         assert_eq!(links[0].event.hash, links[0].head.hash);
         assert_eq!(links[1].event.prev, links[0].event.hash);
         assert_eq!(verdict(&links).broken, None);

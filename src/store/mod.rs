@@ -33,14 +33,17 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn open_journals(&self) -> Result<Vec<(SessionId, Vec<Entry>)>, StoreError>;
 
-    /// Returns sessions as they were last shown, the newest first.
+    /// Returns sessions as they were shown when their state last changed, the newest first.
+    ///
+    /// For an ended one that is how it is shown for good. Whoever holds a live one knows better.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
     async fn sessions(&self, query: SessionQuery) -> Result<Vec<SessionView>, StoreError>;
 
-    /// Returns the sessions that a shortened id may mean, the newest first, ten at the most.
+    /// Returns the sessions that a shortened id may mean, as [`Self::sessions`] does, ten at the
+    /// most.
     ///
     /// # Errors
     ///
@@ -54,7 +57,7 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn ended_total(&self) -> Result<u64, StoreError>;
 
-    /// Returns the newest reasons, each once, the newest first.
+    /// Returns the reasons of the newest thousand sessions, each once, the newest first.
     ///
     /// # Errors
     ///
@@ -106,7 +109,7 @@ pub struct Batch {
 /// What is new about a session: journal lines, and how it is shown from now on.
 #[derive(Clone, Debug)]
 pub struct SessionChange {
-    /// How it is shown; its id, state and times make the row that lists are made from.
+    /// How it is shown. Kept when its state is another than before, for lists to be made from.
     pub view: Box<SessionView>,
     /// The place of the first new line, counted from zero; a gap or a repetition is refused.
     pub first: u64,

@@ -161,6 +161,35 @@ async fn those_who_wait_together_are_written_in_the_order_they_asked() {
 }
 
 #[tokio::test]
+async fn a_session_may_begin_and_end_in_one_group() {
+    let state = State::new();
+    let store = state.open().await;
+    let mut session = Written::new(1);
+    let batches = [SessionState::Pending, SessionState::Active, SessionState::Ended]
+        .map(|state| session.lines(2, state));
+    let [begun, active, ended] = batches.map(|batch| store.append(batch));
+    assert_eq!(tokio::join!(begun, active, ended), (Ok(vec![]), Ok(vec![]), Ok(vec![])));
+    assert_eq!(store.sessions(all()).await.unwrap(), [session.view.clone()]);
+    assert_eq!(store.open_journals().await, Ok(vec![]));
+    let mut late = Written { next: 5, ..session };
+    assert!(matches!(store.append(late.line()).await, Err(StoreError::Gap { have: 6, .. })));
+}
+
+#[tokio::test]
+async fn a_session_is_listed_as_it_was_when_its_state_changed() {
+    let state = State::new();
+    let store = state.open().await;
+    let mut session = Written::new(1);
+    append_all(&store, [session.line()]).await;
+    let first = session.view.clone();
+    session.view.end_detail = Some("seen by those who hold it".into());
+    append_all(&store, [session.line()]).await;
+    assert_eq!(store.sessions(all()).await.unwrap(), [first]);
+    append_all(&store, [session.lines(1, SessionState::Ended)]).await;
+    assert_eq!(store.sessions(all()).await.unwrap(), [session.view]);
+}
+
+#[tokio::test]
 async fn what_nobody_waits_for_any_more_is_still_written_whole() {
     let state = State::new();
     let store = state.open().await;
@@ -301,7 +330,7 @@ async fn no_list_reads_more_than_it_shows() {
     }
     insta::assert_snapshot!(plans, @r"
         SCAN session USING INDEX session_live
-        SEARCH journal USING PRIMARY KEY (session=?) LEFT-JOIN
+        SEARCH journal USING INDEX journal_place (session=?) LEFT-JOIN
         USE TEMP B-TREE FOR LAST TERM OF ORDER BY
 
         SCAN session USING INDEX sqlite_autoindex_session_1
@@ -322,7 +351,11 @@ async fn no_list_reads_more_than_it_shows() {
 
         SEARCH session USING COVERING INDEX session_state (state=?)
 
+        CO-ROUTINE (subquery-1)
         SCAN session USING INDEX sqlite_autoindex_session_1
+        SCAN (subquery-1)
+        USE TEMP B-TREE FOR GROUP BY
+        USE TEMP B-TREE FOR ORDER BY
 
         SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)
 
@@ -332,7 +365,7 @@ async fn no_list_reads_more_than_it_shows() {
 
         SCAN session USING INDEX session_live
         CORRELATED SCALAR SUBQUERY 1
-        SEARCH journal USING PRIMARY KEY (session=?)
+        SEARCH journal USING COVERING INDEX journal_place (session=?)
     ");
 }
 

@@ -3,7 +3,7 @@
 use breakglass::store::Store;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::store_samples::{State, append_all, audit};
+use crate::store_samples::{State, Written, append_all, audit};
 
 const FREE: &str = "DROP TRIGGER audit_kept; DROP TRIGGER audit_unchanged; ";
 
@@ -165,7 +165,7 @@ async fn yesterdays_copy_is_found_against_a_head_that_was_noted() {
 }
 
 #[tokio::test]
-async fn two_that_append_at_once_cannot_fork_the_chain() {
+async fn two_that_append_at_once_cannot_fork_the_chain_or_share_a_journal() {
     let (state, _) = chain().await;
     let first = state.open().await;
     let second = state.open().await;
@@ -175,4 +175,12 @@ async fn two_that_append_at_once_cannot_fork_the_chain() {
     append_all(&second, [audit(&["second, having looked again"])]).await;
     let verdict = second.audit_verify().await.unwrap();
     assert_eq!((verdict.events, verdict.broken), (9, None));
+
+    let (mut one, mut other) = (Written::new(1), Written::new(2));
+    append_all(&first, [one.line()]).await;
+    let line = other.clone().line();
+    let refused = second.append(line).await.unwrap_err().to_string();
+    assert!(refused.contains("another program has written to it"), "{refused}");
+    append_all(&second, [other.line(), one.line()]).await;
+    assert_eq!(second.open_journals().await.unwrap(), [one.journal(), other.journal()]);
 }

@@ -99,17 +99,11 @@ pub(super) async fn reasons(
     place: &Place,
     limit: u32,
 ) -> Result<Vec<String>, StoreError> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut reasons: Vec<String> = Vec::new();
-    let mut rows = sqlx::query_scalar::<_, String>(REASONS).fetch(pool);
-    while reasons.len() < limit {
-        let Some(reason) = rows.next().await else { break };
-        let reason = reason.map_err(|error| place.error(&error))?;
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    Ok(reasons)
+    sqlx::query_scalar(REASONS)
+        .bind(limit)
+        .fetch_all(pool)
+        .await
+        .map_err(|error| place.error(&error))
 }
 
 pub(super) async fn audit_tail(
@@ -140,21 +134,29 @@ pub(super) async fn audit_verify(
     place: &Place,
 ) -> Result<AuditVerdict, StoreError> {
     let mut verifier = Verifier::default();
-    let mut after = i64::MIN;
-    loop {
-        let (rows, last): (Option<Vec<u8>>, Option<i64>) = sqlx::query_as(AUDIT_CHUNK)
-            .bind(after)
-            .fetch_one(pool)
-            .await
-            .map_err(|error| place.error(&error))?;
-        let Some(last) = last else { return Ok(verifier.verdict()) };
-        after = last;
-        for line in rows.unwrap_or_default().split(|byte| *byte == b'\n') {
-            if !verifier.take(kept(line)) {
-                return Ok(verifier.verdict());
-            }
-        }
+    let mut chunk = audit_chunk(pool, place, i64::MIN).await?;
+    while let Some((rows, last)) = chunk {
+        // SQLite reads the next stretch on its thread while this one is verified here.
+        let verify =
+            async { rows.split(|byte| *byte == b'\n').all(|line| verifier.take(kept(line))) };
+        let (next, holds) = tokio::join!(biased; audit_chunk(pool, place, last), verify);
+        chunk = if holds { next? } else { None };
     }
+    Ok(verifier.verdict())
+}
+
+/// Reads the events after a place, a line each, and the place of the last of them.
+async fn audit_chunk(
+    pool: &SqlitePool,
+    place: &Place,
+    after: i64,
+) -> Result<Option<(Vec<u8>, i64)>, StoreError> {
+    let (rows, last): (Option<Vec<u8>>, Option<i64>) = sqlx::query_as(AUDIT_CHUNK)
+        .bind(after)
+        .fetch_one(pool)
+        .await
+        .map_err(|error| place.error(&error))?;
+    Ok(last.map(|last| (rows.unwrap_or_default(), last)))
 }
 
 pub(super) async fn setting(
@@ -201,12 +203,12 @@ pub(super) const QUERIES: &[&str] = &[
     REASONS,
     AUDIT_TAIL,
     AUDIT_CHUNK,
-    writer::LENGTHS,
+    writer::LIVE,
 ];
 
 /// The journals of sessions that are not ended, the oldest first.
 const OPEN_JOURNALS: &str = "SELECT session.id, place, entry, journal.sum \
-    FROM session INDEXED BY session_live LEFT JOIN journal ON journal.session = session.id \
+    FROM session INDEXED BY session_live LEFT JOIN journal ON journal.session = session.number \
     WHERE session.state <> 'Ended' ORDER BY session.id, place";
 
 /// All sessions, the newest first.
@@ -229,8 +231,9 @@ const FIND: &str = "SELECT id, state, view, sum FROM session \
 /// How many sessions have ended.
 const ENDED_TOTAL: &str = "SELECT count(*) FROM session WHERE state = 'Ended'";
 
-/// Reasons, the newest first, read until there are enough.
-const REASONS: &str = "SELECT reason FROM session ORDER BY id DESC";
+/// Reasons, each once, the newest first; those of long ago are not worth reading every session for.
+const REASONS: &str = "SELECT reason FROM (SELECT reason, id FROM session ORDER BY id DESC LIMIT 1000) \
+    GROUP BY reason ORDER BY max(id) DESC LIMIT ?";
 
 /// Audit events before a place, the newest first.
 const AUDIT_TAIL: &str =

@@ -6,38 +6,37 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::files::Place;
-use crate::domain::audit_event::AuditDraft;
-use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
-use crate::protocol::SessionState;
+use crate::protocol::SessionView;
+use crate::store::chain::Loose;
 use crate::store::{Batch, SessionChange, StoreError};
 
 /// A batch with its texts made, so that the writer has little left to do.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// The time of its audit events, RFC 3339.
-    pub time: String,
     pub session: Option<Change>,
-    /// Each with its id.
-    pub audit: Vec<(String, AuditDraft)>,
+    pub audit: Vec<Loose>,
     pub settings: Vec<SettingRow>,
 }
 
 /// What is new about a session.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub id: SessionId,
+    /// Its id as it is stored.
+    pub id: String,
+    /// How it is shown; a text of it is made only when it is written.
+    pub view: Box<SessionView>,
     /// The place of the first new journal line.
     pub first: u64,
-    pub row: SessionRow,
     pub entries: Vec<EntryRow>,
 }
 
 /// A row of `session`.
 #[derive(Debug)]
 pub(super) struct SessionRow {
+    pub number: i64,
     pub id: String,
-    pub state: SessionState,
+    pub state: &'static str,
     pub reason: String,
     pub view: String,
     pub sum: i64,
@@ -46,7 +45,6 @@ pub(super) struct SessionRow {
 /// A row of `journal`.
 #[derive(Debug)]
 pub(super) struct EntryRow {
-    pub session: String,
     pub place: u64,
     pub entry: String,
     pub sum: i64,
@@ -64,18 +62,15 @@ impl Prepared {
     /// Makes the texts.
     pub fn new(batch: Batch) -> io::Result<Self> {
         let Batch { wall, session, audit, settings } = batch;
-        let audit = audit
-            .into_iter()
-            .map(|draft| Ok((event_id(wall)?, draft)))
-            .collect::<io::Result<_>>()?;
+        let time = wall.to_rfc3339();
+        let loose = |draft| Ok(Loose::new(event_id(wall)?, time.clone(), draft));
         let setting = |(key, value): (String, String)| {
             let sum = sum(&[&key, &value]);
             SettingRow { key, value, sum }
         };
         Ok(Self {
-            time: wall.to_rfc3339(),
             session: session.map(Change::new).transpose()?,
-            audit,
+            audit: audit.into_iter().map(loose).collect::<io::Result<_>>()?,
             settings: settings.into_iter().map(setting).collect(),
         })
     }
@@ -99,18 +94,20 @@ impl Change {
         let entry = |(place, entry)| {
             let entry = serde_json::to_string(entry)?;
             let sum = entry_sum(&id, place, &entry);
-            Ok(EntryRow { session: id.clone(), place, entry, sum })
+            Ok(EntryRow { place, entry, sum })
         };
         let entries = (first..).zip(&entries).map(entry).collect::<io::Result<_>>()?;
+        Ok(Self { id, view, first, entries })
+    }
+}
+
+impl SessionRow {
+    /// Makes the row of a session.
+    pub fn new(number: i64, id: String, view: SessionView) -> io::Result<Self> {
         let text = serde_json::to_string(&view)?;
-        let row = SessionRow {
-            sum: session_sum(&id, view.state.as_str(), &text),
-            id,
-            state: view.state,
-            view: text,
-            reason: view.reason,
-        };
-        Ok(Self { id: view.id, first, row, entries })
+        let state = view.state.as_str();
+        let sum = session_sum(&id, state, &text);
+        Ok(Self { number, id, state, reason: view.reason, view: text, sum })
     }
 }
 

@@ -1,104 +1,120 @@
-//! One text of SQL for a whole group of appends.
+//! One INSERT for a whole group of appends.
 //!
-//! A call of its own for each row would cost a change of threads each. So the rows of a group go to
-//! SQLite as one text, from `BEGIN` to `COMMIT`. The text depends on how many rows there are and on
-//! nothing else; every value is bound.
-
-use std::collections::BTreeMap;
+//! A call of its own for each row would cost two changes of threads each. So every row of a group,
+//! whatever it is, goes to SQLite in one statement, into the view `incoming`; its triggers put it
+//! where it belongs. One statement is a transaction by itself: it is there as a whole or not at all,
+//! and nothing has to be rolled back.
 
 use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use super::row::{EntryRow, SessionRow, SettingRow, signed, tail};
-use crate::domain::id::SessionId;
 use crate::store::chain::Link;
 
-/// The rows of a group.
+/// The rows of a group, in the order in which they were added.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// Of several changes to one session, the last holds.
-    pub sessions: BTreeMap<SessionId, SessionRow>,
-    pub entries: Vec<EntryRow>,
-    pub audit: Vec<AuditRow>,
-    pub settings: Vec<SettingRow>,
-}
+pub(super) struct Rows(Vec<Incoming>);
 
-/// A row of `audit`.
-#[derive(Debug)]
-pub(super) struct AuditRow {
-    seq: u64,
-    body: String,
-    hash: String,
-}
-
-impl AuditRow {
-    /// What is kept of an event.
-    pub fn new(link: &mut Link) -> Self {
-        let body = std::mem::take(&mut link.body);
-        Self { seq: link.head.seq, body, hash: link.head.hash.clone() }
-    }
+/// A row of `incoming`; what a kind does not have stays empty.
+#[derive(Debug, Default)]
+struct Incoming {
+    kind: &'static str,
+    number: i64,
+    place: Option<i64>,
+    id: Option<String>,
+    tail: Option<String>,
+    state: Option<&'static str>,
+    reason: Option<String>,
+    text: String,
+    sum: Option<i64>,
 }
 
 impl Rows {
-    /// Returns the statements with everything bound.
+    /// Adds a new session. Its journal lines come after it, since they refer to it.
+    pub fn add_session(&mut self, row: SessionRow) {
+        self.0.push(Incoming {
+            kind: "session",
+            tail: Some(tail(&row.id).to_owned()),
+            reason: Some(row.reason.clone()),
+            ..Incoming::state(row)
+        });
+    }
+
+    /// Adds a session that is in another state.
+    pub fn add_state(&mut self, row: SessionRow) {
+        self.0.push(Incoming::state(row));
+    }
+
+    /// Adds a journal line of a session.
+    pub fn add_entry(&mut self, session: i64, row: EntryRow) {
+        self.0.push(Incoming {
+            kind: "entry",
+            number: session,
+            place: Some(signed(row.place)),
+            text: row.entry,
+            sum: Some(row.sum),
+            ..Incoming::default()
+        });
+    }
+
+    /// Adds an audit event.
+    pub fn add_event(&mut self, link: &mut Link) {
+        self.0.push(Incoming {
+            kind: "audit",
+            number: signed(link.head.seq),
+            id: Some(link.head.hash.clone()),
+            text: std::mem::take(&mut link.body),
+            ..Incoming::default()
+        });
+    }
+
+    /// Adds a setting.
+    pub fn add_setting(&mut self, row: SettingRow) {
+        self.0.push(Incoming {
+            kind: "setting",
+            id: Some(row.key),
+            text: row.value,
+            sum: Some(row.sum),
+            ..Incoming::default()
+        });
+    }
+
+    /// Returns the statement with everything bound. Its text depends on nothing but the number of
+    /// rows.
     pub fn query(self) -> Query<'static, Sqlite, SqliteArguments> {
-        let mut query = sqlx::query(AssertSqlSafe(self.sql())).persistent(self.is_usual());
-        for row in self.sessions.into_values() {
+        let rows = vec!["(?,?,?,?,?,?,?,?,?)"; self.0.len()].join(",");
+        let sql = AssertSqlSafe(format!("INSERT INTO incoming VALUES {rows}"));
+        let mut query = sqlx::query(sql).persistent(self.0.len() <= PREPARED_ROWS_MAX);
+        for row in self.0 {
             query = query
-                .bind(tail(&row.id).to_owned())
+                .bind(row.kind)
+                .bind(row.number)
+                .bind(row.place)
                 .bind(row.id)
-                .bind(row.state.as_str())
+                .bind(row.tail)
+                .bind(row.state)
                 .bind(row.reason)
-                .bind(row.view)
+                .bind(row.text)
                 .bind(row.sum);
-        }
-        for row in self.entries {
-            query = query.bind(row.session).bind(signed(row.place)).bind(row.entry).bind(row.sum);
-        }
-        for row in self.audit {
-            query = query.bind(signed(row.seq)).bind(row.body).bind(row.hash);
-        }
-        for row in self.settings {
-            query = query.bind(row.key).bind(row.value).bind(row.sum);
         }
         query
     }
+}
 
-    /// A larger group is prepared each time: its like is rarely seen again.
-    fn is_usual(&self) -> bool {
-        self.sessions.len() + self.entries.len() + self.audit.len() + self.settings.len() <= 64
-    }
-
-    fn sql(&self) -> String {
-        let mut sql = String::from("BEGIN IMMEDIATE;");
-        for _ in &self.sessions {
-            sql.push_str(SESSION);
+impl Incoming {
+    fn state(row: SessionRow) -> Self {
+        Self {
+            kind: "state",
+            number: row.number,
+            id: Some(row.id),
+            state: Some(row.state),
+            text: row.view,
+            sum: Some(row.sum),
+            ..Self::default()
         }
-        push_values(&mut sql, ENTRIES, "(?,?,?,?)", self.entries.len());
-        push_values(&mut sql, AUDIT, "(?,?,?)", self.audit.len());
-        for _ in &self.settings {
-            sql.push_str(SETTING);
-        }
-        sql.push_str("COMMIT");
-        sql
     }
 }
 
-fn push_values(sql: &mut String, insert: &str, values: &str, rows: usize) {
-    for row in 0..rows {
-        sql.push_str(if row == 0 { insert } else { "," });
-        sql.push_str(values);
-    }
-    if rows > 0 {
-        sql.push(';');
-    }
-}
-
-const SESSION: &str = "INSERT INTO session (tail, id, state, reason, view, sum) \
-    VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE \
-    SET state = excluded.state, view = excluded.view, sum = excluded.sum;";
-const ENTRIES: &str = "INSERT INTO journal (session, place, entry, sum) VALUES ";
-const AUDIT: &str = "INSERT INTO audit (seq, body, hash) VALUES ";
-const SETTING: &str = "INSERT INTO setting (key, value, sum) VALUES (?,?,?) \
-    ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum;";
+/// A larger group is prepared each time: its like is rarely seen again.
+const PREPARED_ROWS_MAX: usize = 64;

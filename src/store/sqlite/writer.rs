@@ -10,8 +10,9 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::files::Place;
-use super::row::{Change, Prepared};
-use super::statement::{AuditRow, Rows};
+use super::row::{Change, Prepared, SessionRow};
+use super::statement::Rows;
+
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
 use crate::protocol::SessionState;
@@ -47,8 +48,20 @@ pub(super) struct Writer {
 #[derive(Clone, Debug, Default)]
 struct Known {
     head: Head,
-    /// How many lines the journal of each live session has.
-    lengths: BTreeMap<SessionId, u64>,
+    /// The number of the newest session.
+    newest: i64,
+    live: BTreeMap<SessionId, Standing>,
+    /// Those that are over with the group that is being written.
+    ended: Vec<SessionId>,
+}
+
+/// What there is of a session; number zero where there is nothing.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    number: i64,
+    /// The state that stands in the file.
+    state: String,
+    lines: u64,
 }
 
 impl Writer {
@@ -62,6 +75,9 @@ impl Writer {
     /// Works until it is told to close, or nobody can ask any more.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
         while let Some(job) = inbox.recv().await {
+            // Those that the last group answered may ask again at once. Let them, or each group
+            // would be one, and then all the others.
+            tokio::task::yield_now().await;
             let mut group = Vec::new();
             let mut rows = 0;
             let mut next = Some(job);
@@ -92,8 +108,8 @@ impl Writer {
         let mut rows = Rows::default();
         let mut waiting = Vec::with_capacity(group.len());
         for (batch, answer) in group {
-            match self.check(&mut known, batch.session.as_ref()).await {
-                Ok(()) => waiting.push((collect(&mut rows, &mut known, batch), answer)),
+            match self.collect(&mut known, &mut rows, batch).await {
+                Ok(events) => waiting.push((events, answer)),
                 Err(error) => refuse([answer], &error),
             }
         }
@@ -101,11 +117,9 @@ impl Writer {
             self.known = Some(known);
             return;
         }
-        let ended = rows.sessions.iter().filter(|(_, row)| row.state == SessionState::Ended);
-        let ended: Vec<SessionId> = ended.map(|(id, _)| *id).collect();
         match rows.query().execute(&mut self.connection).await {
             Ok(_) => {
-                known.lengths.retain(|session, _| !ended.contains(session));
+                known.forget_ended();
                 self.known = Some(known);
                 for (events, answer) in waiting {
                     // Who asked may have gone away; it is durable all the same.
@@ -114,8 +128,6 @@ impl Writer {
             }
             Err(error) => {
                 let error = self.place.error(&error);
-                // There may be no transaction any more: SQLite ends it after some errors.
-                drop(sqlx::query("ROLLBACK").execute(&mut self.connection).await);
                 refuse(waiting.into_iter().map(|(_, answer)| answer), &error);
             }
         }
@@ -130,68 +142,106 @@ impl Writer {
     }
 
     async fn look(&mut self) -> Result<Known, StoreError> {
+        let failed = |error: sqlx::Error| self.place.error(&error);
         let head: Option<(i64, String)> =
-            sqlx::query_as("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-                .fetch_optional(&mut self.connection)
-                .await
-                .map_err(|error| self.place.error(&error))?;
+            sqlx::query_as(HEAD).fetch_optional(&mut self.connection).await.map_err(failed)?;
         let head = match head {
             None => Head::default(),
             Some((seq, hash)) => Head { seq: u64::try_from(seq).unwrap_or(0), hash },
         };
-        let lengths: Vec<(String, i64)> = sqlx::query_as(LENGTHS)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|error| self.place.error(&error))?;
-        let length = |(id, length): (String, i64)| {
+        let newest =
+            sqlx::query_scalar(NEWEST).fetch_one(&mut self.connection).await.map_err(failed)?;
+        let rows: Vec<(String, i64, String, i64)> =
+            sqlx::query_as(LIVE).fetch_all(&mut self.connection).await.map_err(failed)?;
+        let mut live = BTreeMap::new();
+        for (id, number, state, lines) in rows {
             let id = id.parse().map_err(|_| self.place.damaged("a session id is none"))?;
-            Ok((id, u64::try_from(length).unwrap_or(0)))
-        };
-        Ok(Known { head, lengths: lengths.into_iter().map(length).collect::<Result<_, _>>()? })
+            live.insert(id, Standing::kept((number, state, lines)));
+        }
+        Ok(Known { head, newest, live, ended: vec![] })
     }
 
-    /// Makes sure that the new lines follow those that are there.
-    async fn check(
+    /// Adds what a batch becomes to the rows of its group, and returns its audit events.
+    async fn collect(
         &mut self,
         known: &mut Known,
-        change: Option<&Change>,
-    ) -> Result<(), StoreError> {
-        let Some(change) = change else { return Ok(()) };
-        let have = match known.lengths.get(&change.id) {
-            Some(have) => *have,
-            None => {
-                let count: i64 =
-                    sqlx::query_scalar("SELECT count(*) FROM journal WHERE session = ?")
-                        .bind(change.row.id.clone())
-                        .fetch_one(&mut self.connection)
-                        .await
-                        .map_err(|error| self.place.error(&error))?;
-                u64::try_from(count).unwrap_or(0)
-            }
-        };
-        if change.first != have {
-            return Err(StoreError::Gap { session: change.id, have, first: change.first });
+        rows: &mut Rows,
+        batch: Prepared,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let Prepared { session, audit, settings } = batch;
+        if let Some(change) = session {
+            self.collect_session(known, rows, change).await?;
         }
-        known.lengths.insert(change.id, have + change.entries.len() as u64);
+        settings.into_iter().for_each(|row| rows.add_setting(row));
+        let link = |loose| {
+            let mut link = known.head.link(loose);
+            rows.add_event(&mut link);
+            known.head = link.head;
+            link.event
+        };
+        Ok(audit.into_iter().map(link).collect())
+    }
+
+    async fn collect_session(
+        &mut self,
+        known: &mut Known,
+        rows: &mut Rows,
+        change: Change,
+    ) -> Result<(), StoreError> {
+        let Change { id, view, first, entries } = change;
+        let session = view.id;
+        let before = match known.live.remove(&session) {
+            Some(standing) => standing,
+            None => self.standing(&id).await?.unwrap_or_default(),
+        };
+        if first != before.lines {
+            let have = before.lines;
+            if before.number > 0 {
+                known.live.insert(session, before);
+            }
+            return Err(StoreError::Gap { session, have, first });
+        }
+        let is_new = before.number == 0;
+        let number = if is_new { known.newest + 1 } else { before.number };
+        let state = view.state.as_str();
+        if view.state == SessionState::Ended {
+            known.ended.push(session);
+        }
+        if state != before.state {
+            let failed = |error: std::io::Error| self.place.io(&error.to_string());
+            let row = SessionRow::new(number, id, *view).map_err(failed)?;
+            if is_new { rows.add_session(row) } else { rows.add_state(row) }
+        }
+        let lines = before.lines + entries.len() as u64;
+        entries.into_iter().for_each(|row| rows.add_entry(number, row));
+        known.newest = known.newest.max(number);
+        known.live.insert(session, Standing { number, state: state.to_owned(), lines });
         Ok(())
+    }
+
+    /// What there is of a session that is not among the live ones.
+    async fn standing(&mut self, id: &str) -> Result<Option<Standing>, StoreError> {
+        let row: Option<(i64, String, i64)> = sqlx::query_as(SESSION)
+            .bind(id)
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(|error| self.place.error(&error))?;
+        Ok(row.map(Standing::kept))
     }
 }
 
-/// Adds what a batch becomes to the rows of its group, and returns its audit events.
-fn collect(rows: &mut Rows, known: &mut Known, batch: Prepared) -> Vec<AuditEvent> {
-    let Prepared { time, session, audit, settings } = batch;
-    if let Some(change) = session {
-        rows.sessions.insert(change.id, change.row);
-        rows.entries.extend(change.entries);
+impl Known {
+    fn forget_ended(&mut self) {
+        for session in self.ended.drain(..) {
+            self.live.remove(&session);
+        }
     }
-    rows.settings.extend(settings);
-    let link = |(id, draft)| {
-        let mut link = known.head.link(id, time.clone(), draft);
-        rows.audit.push(AuditRow::new(&mut link));
-        known.head = link.head;
-        link.event
-    };
-    audit.into_iter().map(link).collect()
+}
+
+impl Standing {
+    fn kept((number, state, lines): (i64, String, i64)) -> Self {
+        Self { number, state, lines: u64::try_from(lines).unwrap_or(0) }
+    }
 }
 
 fn refuse(answers: impl IntoIterator<Item = Answer>, error: &StoreError) {
@@ -201,9 +251,21 @@ fn refuse(answers: impl IntoIterator<Item = Answer>, error: &StoreError) {
     }
 }
 
-/// How many lines the journal of each live session has.
-pub(super) const LENGTHS: &str = "SELECT id, (SELECT count(*) FROM journal WHERE session = id) \
+/// Where the audit chain ends.
+const HEAD: &str = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+
+/// The number of the newest session.
+const NEWEST: &str = "SELECT coalesce(max(number), 0) FROM session";
+
+/// The live sessions, with how many lines the journal of each has.
+pub(super) const LIVE: &str = "SELECT id, number, state, \
+    (SELECT count(*) FROM journal WHERE session = session.number) \
     FROM session INDEXED BY session_live WHERE state <> 'Ended'";
+
+/// One session, which may have ended.
+const SESSION: &str = "SELECT number, state, \
+    (SELECT count(*) FROM journal WHERE session = session.number) \
+    FROM session WHERE id = ?";
 
 /// A group ends with the batch that reaches this many rows; what waits then is the next group.
 const GROUP_ROWS_MAX: usize = 512;
