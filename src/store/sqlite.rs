@@ -70,8 +70,8 @@ impl SqliteStore {
                 place.inspect()?.ok_or_else(|| place.io("it is gone again"))?
             }
         };
+        schema::check(&place, &found).await?;
         let mut connection = place.connect_writer().await?;
-        schema::check(&mut connection, &place, &found).await?;
         schema::migrate(&mut connection, &place, clock::wall(), schema::MIGRATIONS).await?;
         Self::with(connection, place).await
     }

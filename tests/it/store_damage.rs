@@ -218,6 +218,37 @@ async fn a_flipped_bit_in_the_write_ahead_file_takes_nothing_with_it_but_the_end
 }
 
 #[tokio::test]
+async fn a_damaged_file_is_left_as_a_crash_left_it() {
+    let (state, _) = filled().await;
+    let store = state.open().await;
+    append_all(&store, [Written::new(99).line()]).await;
+    let after = State::new();
+    let wal = after.file().with_file_name("store.db-wal");
+    let mut database = fs::read(state.file()).unwrap();
+    let written = fs::read(state.file().with_file_name("store.db-wal")).unwrap();
+    let middle = database.len() / 2 / 4_096 * 4_096;
+    database[middle..middle + 4_096].fill(0xa5);
+    for newer in [false, true] {
+        if newer {
+            database = fs::read(state.file()).unwrap();
+        }
+        fs::write(after.file(), &database).unwrap();
+        fs::write(&wal, &written).unwrap();
+        if newer {
+            let mut connection = after.connect().await;
+            sqlx::query("PRAGMA user_version = 7").execute(&mut connection).await.unwrap();
+            // Killed: what it wrote is in the write-ahead file, and stays there.
+            std::mem::forget(connection);
+        }
+        let before = (fs::read(after.file()).unwrap(), fs::read(&wal).unwrap());
+        let refused = after.try_open().await.err();
+        assert!(matches!(refused, Some(StoreError::Damaged { .. } | StoreError::Newer { .. })));
+        assert_eq!(matches!(refused, Some(StoreError::Newer { .. })), newer, "{refused:?}");
+        assert!((fs::read(after.file()).unwrap(), fs::read(&wal).unwrap()) == before);
+    }
+}
+
+#[tokio::test]
 async fn a_stored_text_that_was_changed_is_not_believed() {
     let (state, _) = filled().await;
     state

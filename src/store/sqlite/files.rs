@@ -92,6 +92,14 @@ impl Place {
     pub async fn connect_writer(&self) -> Result<SqliteConnection, StoreError> {
         // A group of appends is a statement of its own for each size, and rarely seen again.
         let options = self.options().statement_cache_capacity(32);
+        // A copy that was put in place of the database is not in this mode.
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        SqliteConnection::connect_with(&options).await.map_err(|error| self.error(&error))
+    }
+
+    /// Opens a connection that reads, and that leaves every file as it is when it is closed.
+    pub async fn connect_reader(&self) -> Result<SqliteConnection, StoreError> {
+        let options = self.reader_options();
         SqliteConnection::connect_with(&options).await.map_err(|error| self.error(&error))
     }
 
@@ -104,7 +112,6 @@ impl Place {
         SqliteConnectOptions::new()
             .filename(&self.path)
             .create_if_missing(false)
-            .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)

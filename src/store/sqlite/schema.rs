@@ -32,19 +32,29 @@ pub(super) async fn create(place: &Place) -> Result<(), StoreError> {
     draft.rename_to(place)
 }
 
-/// Refuses a database that cannot be trusted.
+/// Refuses a database that cannot be trusted, or is newer than this program, and leaves it as it is.
 ///
 /// Reading everything takes a second for each gigabyte or so. It is done while the file is small;
 /// of a large one, what sessions depend on is read after it was not closed as it should be. The
 /// audit has its chain, and each stored text a check sum.
-pub(super) async fn check(
+pub(super) async fn check(place: &Place, found: &Found) -> Result<(), StoreError> {
+    // One that may write would fold the write-ahead file into the database as it is closed.
+    let mut connection = place.connect_reader().await?;
+    let checked = check_with(&mut connection, place, found).await;
+    // Waited for, so that nothing of it is left when somebody puts the file right.
+    connection.close().await.map_err(|error| place.error(&error))?;
+    checked
+}
+
+async fn check_with(
     connection: &mut SqliteConnection,
     place: &Place,
     found: &Found,
 ) -> Result<(), StoreError> {
+    version(connection, place, MIGRATIONS).await?;
     let checks: &[&'static str] = match (found.bytes <= SMALL_BYTES, found.closed) {
         (true, _) => &["PRAGMA quick_check(1)"],
-        (false, true) => &["SELECT 'ok' FROM pragma_schema_version"],
+        (false, true) => &[],
         (false, false) => &[
             "PRAGMA quick_check(session)",
             "PRAGMA quick_check(journal)",
@@ -52,14 +62,12 @@ pub(super) async fn check(
         ],
     };
     for check in checks {
-        let said: Option<String> = sqlx::query_scalar(*check)
-            .fetch_optional(&mut *connection)
+        let said: String = sqlx::query_scalar(*check)
+            .fetch_one(&mut *connection)
             .await
             .map_err(|error| place.error(&error))?;
-        match said.as_deref() {
-            Some("ok") => {}
-            Some(why) => return Err(place.damaged(why)),
-            None => return Err(place.damaged("it holds nothing")),
+        if said != "ok" {
+            return Err(place.damaged(&said));
         }
     }
     Ok(())
@@ -72,6 +80,20 @@ pub(super) async fn migrate(
     wall: Timestamp,
     migrations: &[&'static str],
 ) -> Result<(), StoreError> {
+    let found = version(connection, place, migrations).await?;
+    if found < migrations.len() {
+        back_up(connection, place, found, wall).await?;
+        apply(connection, place, found, migrations).await?;
+    }
+    Ok(())
+}
+
+/// How many of the migrations were run.
+async fn version(
+    connection: &mut SqliteConnection,
+    place: &Place,
+    migrations: &[&'static str],
+) -> Result<usize, StoreError> {
     let found: i64 = sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(&mut *connection)
         .await
@@ -80,11 +102,7 @@ pub(super) async fn migrate(
     match usize::try_from(found) {
         _ if found > known => Err(StoreError::Newer { path: place.shown(), found, known }),
         Err(_) | Ok(0) => Err(place.damaged("it has no schema")),
-        Ok(_) if found == known => Ok(()),
-        Ok(version) => {
-            back_up(connection, place, version, wall).await?;
-            apply(connection, place, version, migrations).await
-        }
+        Ok(found) => Ok(found),
     }
 }
 

@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::files::Place;
 use super::row::{Change, Prepared, SessionRow};
 use super::statement::Rows;
-
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
 use crate::protocol::SessionState;
