@@ -7,8 +7,8 @@
 //! 6  main
 //! 5  app                                   puts everything together, is known by main alone
 //! 4  engine                                decides and acts: one task, one interpreter a session
-//! 3  provider forward store | tui cli socket        left: what the engine uses; right: who asks it
-//! 2  session  protocol  config  clock
+//! 3  provider forward identity store | tui cli socket   left: what the engine uses; right: who asks it
+//! 2  session  protocol  config  vault  clock
 //! 1  domain  error  logging
 //! ```
 //!
@@ -22,6 +22,8 @@
 //! | [`config`] | `config.toml`: read, checked, and written with every other byte kept |
 //! | [`provider`] | the contract of a system that carries paths; Direct, and simulated ones for drills |
 //! | [`forward`] | the local endpoint: listener, peer check, relay |
+//! | [`identity`] | who may sign in, and how: the rules, and single sign-on |
+//! | [`vault`] | where secrets rest: the keyring, or a sealed file |
 //! | [`store`] | everything durable: journals, sessions, the audit chain |
 //! | [`engine`] | the loop, the interpreter, recovery and hand-over |
 //! | [`tui`], [`cli`] | the faces |
@@ -53,6 +55,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod forward;
+pub mod identity;
 pub mod logging;
 pub mod protocol;
 pub mod provider;
@@ -60,3 +63,4 @@ pub mod session;
 pub mod socket;
 pub mod store;
 pub mod tui;
+pub mod vault;

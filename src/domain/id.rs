@@ -114,6 +114,9 @@ pub enum IdError {
     /// Not a UUID.
     #[error("a session id is a UUID, or the start of one")]
     Session,
+    /// Not a UUID.
+    #[error("an account id is a UUID")]
+    Account,
     /// Not a name as a configuration gives it.
     #[error("a name starts with a letter or digit and holds only a-z, 0-9, `.`, `_` and `-`")]
     Name,
@@ -179,6 +182,14 @@ name! {
 name! {
     /// Names a provider, such as `direct` or `acme-tailnet`.
     ProviderId
+}
+name! {
+    /// Names an identity provider, such as `entra`.
+    IdpId
+}
+name! {
+    /// Names a secret in the vault, such as `idp-entra`.
+    SecretName
 }
 
 fn check_name(text: &str) -> Result<(), IdError> {

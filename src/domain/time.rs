@@ -102,6 +102,12 @@ impl Span {
         Self::from_seconds(minutes.saturating_mul(60))
     }
 
+    /// Makes a span of hours.
+    #[must_use]
+    pub const fn from_hours(hours: u64) -> Self {
+        Self::from_minutes(hours.saturating_mul(60))
+    }
+
     /// The span in milliseconds.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
