@@ -217,6 +217,7 @@ fn snapshot() -> Outcome<Snapshot> {
     Ok(Snapshot {
         now: NOW,
         engine,
+        identity: breakglass::protocol::IdentityView::of_drill(),
         providers: vec![direct],
         sessions,
         sessions_ended_total: u64::from(MANY) - 1,

@@ -124,6 +124,16 @@ fn unexpected(reply: &Reply) -> Report {
         Reply::Audit(_) => "audit events",
         Reply::AuditVerdict(_) => "an audit verdict",
         Reply::Engine(_) => "its status",
+        Reply::SignedIn { .. } => "a sign-in",
+        Reply::Me(_) => "who is signed in",
+        Reply::SsoPrompt(_) => "a code for single sign-on",
+        Reply::Operators(_) => "operators",
+        Reply::Code { .. } => "a one-time code",
+        Reply::IdentityProviders(_) => "identity providers",
+        Reply::Probe(_) => "a look at an identity provider",
+        Reply::Listed(_) => "how somebody would stand on a list",
+        Reply::Vault(_) => "how the vault is",
+        Reply::Sealed(_) => "a sealed vault",
     };
     Report::new(Kind::Internal, format!("the engine answered with {name}, which was not asked for"))
         .hint("breakglass doctor")

@@ -103,6 +103,8 @@ impl<'a> Follow<'a> {
                 | Event::Traffic { .. }
                 | Event::Notice(_)
                 | Event::Providers(_)
+                | Event::Identity(_)
+                | Event::SignedOut { .. }
                 | Event::Audit(_) => {}
             }
         }

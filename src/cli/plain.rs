@@ -126,7 +126,12 @@ impl Told {
                 Ok(())
             }
             // Bytes are not worth a line, and what the audit says was told as it happened.
-            Event::Traffic { .. } | Event::Audit(_) | Event::HandedOver | Event::Stopped => Ok(()),
+            Event::Traffic { .. }
+            | Event::Audit(_)
+            | Event::Identity(_)
+            | Event::SignedOut { .. }
+            | Event::HandedOver
+            | Event::Stopped => Ok(()),
         }
     }
 

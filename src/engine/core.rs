@@ -308,12 +308,14 @@ impl State {
 
     fn take_call(&mut self, call: Call) -> bool {
         match call {
-            Call::Subscribe { reply } => {
+            Call::Subscribe { reply, .. } => {
                 // A face that has left meanwhile is let go of at the next event.
                 reply.send(self.subscribe()).ok();
                 false
             }
-            Call::Command { origin, command, reply } => desk::serve(self, origin, command, reply),
+            Call::Command { origin, command, reply, .. } => {
+                desk::serve(self, origin, command, reply)
+            }
         }
     }
 }

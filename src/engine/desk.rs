@@ -39,6 +39,11 @@ pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: 
         Command::SetProviderEnabled { provider, enabled } => {
             switch(state, provider, enabled, who, reply);
         }
+        Command::SignIn(_)
+        | Command::Operators(_)
+        | Command::Idp(_)
+        | Command::BreakGlass(_)
+        | Command::Vault(_) => answer(reply, Err(Report::new(Kind::Internal, "not served"))),
         Command::Stop => match stays(state) {
             Some(why) => answer(reply, Err(why)),
             None => {

@@ -63,6 +63,7 @@ impl State {
         Snapshot {
             now: self.shared.now(),
             engine: self.engine_view(),
+            identity: crate::protocol::IdentityView::of_drill(),
             providers: self.provider_views(),
             sessions,
             sessions_ended_total: self.ended_total,

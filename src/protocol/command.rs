@@ -1,16 +1,27 @@
 //! What a face may ask of the engine, and what it may get.
+//!
+//! Who is signed in is said beside each command (`EngineHandle::signed_in`), never in it.
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::{
+    BreakGlassAsk, IdpAsk, IdpView, ListedView, OperatorsAsk, OperatorsView, SignInAsk,
+    SignedInView, SsoPromptView, VaultAsk,
+};
 use super::view::{
     AuditVerdict, EngineView, PathView, PlanView, ProviderView, SessionState, SessionView,
     TargetView,
 };
 use crate::domain::audit_event::AuditEvent;
+use crate::domain::email::Email;
 use crate::domain::id::{ProviderId, SessionId};
+use crate::domain::identity_provider::Probe;
 use crate::domain::request::{OpenRequest, TargetChoice};
+use crate::domain::secret::Secret;
+use crate::domain::sign_in::Token;
 use crate::domain::site::Site;
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::vault::VaultStatus;
 
 /// What a face may ask of the engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +100,16 @@ pub enum Command {
     AuditVerify,
     /// Say how the engine is. Answered with [`Reply::Engine`].
     Status,
+    /// Something about one's own sign-in and password.
+    SignIn(SignInAsk),
+    /// Something about accounts.
+    Operators(OperatorsAsk),
+    /// Something about identity providers.
+    Idp(IdpAsk),
+    /// Something about break-glass users.
+    BreakGlass(BreakGlassAsk),
+    /// Something about the vault.
+    Vault(VaultAsk),
     /// Stop the engine. Refused while sessions live. Answered with [`Reply::Done`].
     Stop,
 }
@@ -122,4 +143,14 @@ pub enum Reply {
     Audit(Vec<AuditEvent>),
     AuditVerdict(AuditVerdict),
     Engine(Box<EngineView>),
+    SignedIn { token: Token, me: Box<SignedInView> },
+    Me(Option<Box<SignedInView>>),
+    SsoPrompt(SsoPromptView),
+    Operators(OperatorsView),
+    Code { email: Email, code: Secret, expires_at: Timestamp },
+    IdentityProviders(Vec<IdpView>),
+    Probe(Probe),
+    Listed(Box<ListedView>),
+    Vault(VaultStatus),
+    Sealed(Secret),
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::IdentityView;
 use super::view::{EngineView, Notice, ProviderView, SessionView, Traffic};
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
@@ -25,6 +26,14 @@ pub enum Event {
     Audit(Box<AuditEvent>),
     /// The engine itself has changed: its alarms, its faces.
     Engine(Box<EngineView>),
+    /// People and identity providers, whole, as far as this face may see them.
+    Identity(Box<IdentityView>),
+    /// The sign-in of this face is over: it lasted its time, or somebody ended it. The face
+    /// subscribes again and starts from the sign-in screen.
+    SignedOut {
+        /// Why, in words.
+        why: String,
+    },
     /// Something to tell people once.
     Notice(Notice),
     /// The engine leaves this process; its sessions go on in another one. The face attaches there.

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::command::{Command, Reply};
 use super::event::Event;
 use super::view::Snapshot;
+use crate::domain::sign_in::Token;
 use crate::error::{Kind, Report};
 
 /// Who calls, in the kernel's words; nothing here comes from an environment.
@@ -26,6 +27,8 @@ pub enum Call {
     Command {
         /// Who calls.
         origin: Origin,
+        /// What shows who is signed in there.
+        token: Option<Token>,
         /// What to do.
         command: Command,
         /// Where the answer goes.
@@ -33,6 +36,10 @@ pub enum Call {
     },
     /// Tell everything from now on.
     Subscribe {
+        /// Who calls.
+        origin: Origin,
+        /// What shows who is signed in there.
+        token: Option<Token>,
         /// Where the subscription goes.
         reply: oneshot::Sender<Subscription>,
     },
@@ -56,19 +63,32 @@ pub struct Subscription {
 pub struct EngineHandle {
     calls: mpsc::Sender<Call>,
     origin: Origin,
+    token: Option<Token>,
 }
 
 impl EngineHandle {
     /// Makes a handle from the sending half of whoever serves it.
     #[must_use]
     pub const fn new(calls: mpsc::Sender<Call>, origin: Origin) -> Self {
-        Self { calls, origin }
+        Self { calls, origin, token: None }
     }
 
     /// Returns the same engine's handle for another caller.
     #[must_use]
     pub fn for_origin(&self, origin: Origin) -> Self {
-        Self { calls: self.calls.clone(), origin }
+        Self { origin, ..self.clone() }
+    }
+
+    /// Returns the same handle for whoever this token was given to; without one, for nobody.
+    #[must_use]
+    pub fn signed_in(&self, token: Option<Token>) -> Self {
+        Self { token, ..self.clone() }
+    }
+
+    /// What shows who is signed in.
+    #[must_use]
+    pub const fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
     }
 
     /// Asks the engine for something and waits for its answer.
@@ -78,7 +98,8 @@ impl EngineHandle {
     /// The engine's refusal, or that there is no engine any more.
     pub async fn call(&self, command: Command) -> Result<Reply, Report> {
         let (reply, answer) = oneshot::channel();
-        let call = Call::Command { origin: self.origin.clone(), command, reply };
+        let (origin, token) = (self.origin.clone(), self.token.clone());
+        let call = Call::Command { origin, token, command, reply };
         self.calls.send(call).await.map_err(|_| gone())?;
         self.answered(answer).await?
     }
@@ -90,7 +111,8 @@ impl EngineHandle {
     /// That there is no engine any more.
     pub async fn subscribe(&self) -> Result<Subscription, Report> {
         let (reply, answer) = oneshot::channel();
-        self.calls.send(Call::Subscribe { reply }).await.map_err(|_| gone())?;
+        let (origin, token) = (self.origin.clone(), self.token.clone());
+        self.calls.send(Call::Subscribe { origin, token, reply }).await.map_err(|_| gone())?;
         self.answered(answer).await
     }
 

@@ -11,11 +11,16 @@
 mod command;
 mod event;
 mod handle;
+mod identity;
 mod view;
 
 pub use command::{Command, Reply, SessionQuery};
 pub use event::Event;
 pub use handle::{Call, EngineHandle, Origin, Subscription};
+pub use identity::{
+    BreakGlassAsk, IdentityView, IdpAsk, IdpView, ListedView, Mode, OperatorView, OperatorsAsk,
+    OperatorsView, SignInAsk, SignedInView, SsoPromptView, VaultAsk,
+};
 pub use view::{
     AuditVerdict, Considered, EngineView, ExitLine, Notice, PathView, PlanStepView, PlanView,
     PolicyView, ProviderView, ReceiptLine, SessionState, SessionView, Severity, Snapshot,
@@ -23,4 +28,4 @@ pub use view::{
 };
 
 /// The version of everything in this module. Both ends of a socket must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::IdentityView;
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::connect::EndpointAddress;
 use crate::domain::id::{InstallationId, ProviderId, SessionId};
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// The engine itself.
     pub engine: EngineView,
+    /// Who is signed in, and who might. Where nobody is, everything below is empty.
+    pub identity: IdentityView,
     /// The providers, in the order of the configuration.
     pub providers: Vec<ProviderView>,
     /// Every live session and the newest ended ones, the newest first.

@@ -144,13 +144,13 @@ async fn converse(
             call = inbox.recv() => {
                 id += 1;
                 let ask = match call {
-                    Some(Call::Command { command, reply, .. }) => {
+                    Some(Call::Command { token, command, reply, .. }) => {
                         waiting.answers.insert(id, reply);
-                        Ask::Command { id, command }
+                        Ask::Command { id, token, command }
                     }
-                    Some(Call::Subscribe { reply }) => {
+                    Some(Call::Subscribe { token, reply, .. }) => {
                         waiting.subscribers.insert(id, reply);
-                        Ask::Subscribe { id }
+                        Ask::Subscribe { id, token }
                     }
                     None => return,
                 };

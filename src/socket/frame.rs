@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::domain::sign_in::Token;
 use crate::error::Report;
 use crate::protocol::{Command, Event, Reply, Snapshot};
 
@@ -22,8 +23,8 @@ pub(super) struct Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Ask {
-    Command { id: u64, command: Command },
-    Subscribe { id: u64 },
+    Command { id: u64, token: Option<Token>, command: Command },
+    Subscribe { id: u64, token: Option<Token> },
 }
 
 /// What an engine sends.
@@ -113,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn frames_come_back_as_they_went() {
         let (mut near, mut far) = tokio::io::duplex(64);
-        let ask = Ask::Command { id: 7, command: Command::Status };
+        let ask = Ask::Command { id: 7, token: None, command: Command::Status };
         let sent = ask.clone();
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move { write(&mut near, &sent).await });

@@ -104,12 +104,12 @@ async fn converse(reader: BufReader<OwnedReadHalf>, writer: OwnedWriteHalf, engi
     loop {
         tokio::select! {
             ask = inbox.recv(), if work.len() < WORK_MAX => match ask {
-                Some(Ask::Command { id, command }) => {
-                    work.spawn(answer(id, command, engine.clone(), tells.clone()));
+                Some(Ask::Command { id, token, command }) => {
+                    work.spawn(answer(id, command, engine.signed_in(token), tells.clone()));
                 }
-                Some(Ask::Subscribe { id }) => {
+                Some(Ask::Subscribe { id, token }) => {
                     newest = Some(id);
-                    work.spawn(subscribe(id, engine.clone(), tells.clone()));
+                    work.spawn(subscribe(id, engine.signed_in(token), tells.clone()));
                 }
                 None => return,
             },

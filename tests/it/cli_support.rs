@@ -101,6 +101,7 @@ impl World {
         let snapshot = Snapshot {
             now: NOW,
             engine: self.engine.clone(),
+            identity: breakglass::protocol::IdentityView::of_drill(),
             providers: self.providers.clone(),
             sessions: self.sessions.clone(),
             sessions_ended_total: 0,
@@ -317,7 +318,7 @@ async fn serve(
                 world.heard.push(command.clone());
                 let _ = reply.send(answer(&mut world, command));
             }
-            Call::Subscribe { reply } => {
+            Call::Subscribe { reply, .. } => {
                 let _ = reply.send(world.subscribe());
             }
         }

@@ -305,6 +305,7 @@ pub fn snapshot(sessions: Vec<SessionView>) -> Snapshot {
     Snapshot {
         now: NOW,
         engine: engine(),
+        identity: breakglass::protocol::IdentityView::of_drill(),
         providers: providers(),
         sessions,
         sessions_ended_total: u64::try_from(ended).unwrap(),

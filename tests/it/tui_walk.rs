@@ -46,7 +46,7 @@ impl Engine {
                     Call::Command { command, reply, .. } => {
                         let _ = ask.send((command, reply));
                     }
-                    Call::Subscribe { reply } => {
+                    Call::Subscribe { reply, .. } => {
                         let (tell, events) = mpsc::channel(256);
                         subscribed.send_replace(Some(tell));
                         let snapshot = Box::new(snapshot.clone());

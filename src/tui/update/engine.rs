@@ -66,6 +66,7 @@ fn one(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Providers(all) => providers(model, all),
         Event::Audit(event) => model.audit.put(*event),
+        Event::Identity(_) | Event::SignedOut { .. } => {}
         Event::Engine(engine) => {
             model.wall.offset_millis = engine.wall_offset_millis;
             model.engine = Some(*engine);
