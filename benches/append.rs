@@ -204,14 +204,13 @@ impl Session {
             audit.push(draft);
         }
         Batch {
-            wall: wall(),
             session: Some(SessionChange {
                 view: Box::new(self.view.clone()),
                 first,
                 entries: vec![entry()],
             }),
             audit,
-            settings: vec![],
+            ..Batch::at(wall())
         }
     }
 }

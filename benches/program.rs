@@ -161,7 +161,7 @@ fn past(number: usize) -> Outcome<Batch> {
         drill: false,
     };
     let change = SessionChange { view: Box::new(view), first: 0, entries: vec![] };
-    Ok(Batch { wall: at, session: Some(change), audit: vec![], settings: vec![] })
+    Ok(Batch { session: Some(change), ..Batch::at(at) })
 }
 
 /// Opens a session, which starts an engine, and returns the engine's process.

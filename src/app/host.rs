@@ -316,10 +316,8 @@ async fn installation(store: &dyn Store) -> Result<InstallationId, Report> {
     getrandom::fill(&mut random).map_err(|error| Report::of(Kind::Internal, &error))?;
     let id = InstallationId::from_random(random);
     let batch = Batch {
-        wall: crate::clock::wall(),
-        session: None,
-        audit: vec![],
         settings: vec![(INSTALLATION.to_owned(), id.to_string())],
+        ..Batch::at(crate::clock::wall())
     };
     store.append(batch).await.map_err(failed)?;
     Ok(id)

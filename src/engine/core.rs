@@ -204,10 +204,9 @@ impl State {
         let mut audit = self.drill_draft("drill.started", began);
         audit.push(draft);
         let batch = Batch {
-            wall: crate::clock::wall(),
-            session: None,
             audit,
             settings: vec![(CLOCK_ANCHOR.to_owned(), anchor)],
+            ..Batch::at(crate::clock::wall())
         };
         match self.shared.store.append(batch).await {
             Ok(events) => self.audit_grew(events),
@@ -265,7 +264,7 @@ impl State {
         let wall = crate::clock::wall();
         let mut audit = self.drill_draft("drill.finished", "Drill is over");
         audit.push(draft);
-        let batch = Batch { wall, session: None, audit, settings: vec![] };
+        let batch = Batch { audit, ..Batch::at(wall) };
         if let Err(error) = self.shared.store.append(batch).await {
             tracing::warn!(%error, "that the engine stopped could not be written down");
         }

@@ -359,7 +359,7 @@ async fn record(
     updates: &mpsc::Sender<Update>,
 ) -> Result<(), Report> {
     let wall = crate::clock::wall();
-    let batch = Batch { wall, session: None, audit: vec![draft], settings: vec![] };
+    let batch = Batch { audit: vec![draft], ..Batch::at(wall) };
     let events = shared.store.append(batch).await.map_err(|error| store_report(&error))?;
     updates.send(Update::Audit(events)).await.ok();
     Ok(())

@@ -346,7 +346,7 @@ impl Interpreter {
         let view = Box::new(self.view_of(after));
         let change = SessionChange { view: view.clone(), first, entries: all };
         let wall = crate::clock::wall();
-        let batch = Batch { wall, session: Some(change), audit, settings: vec![] };
+        let batch = Batch { session: Some(change), audit, ..Batch::at(wall) };
         match self.shared.store.append(batch).await {
             Ok(audit) => {
                 self.backlog.clear();
@@ -448,12 +448,7 @@ impl Interpreter {
         }
         let mut audit = std::mem::take(&mut self.backlog_audit);
         audit.extend(drafts);
-        let batch = Batch {
-            wall: crate::clock::wall(),
-            session: None,
-            audit: audit.clone(),
-            settings: vec![],
-        };
+        let batch = Batch { audit: audit.clone(), ..Batch::at(crate::clock::wall()) };
         match self.shared.store.append(batch).await {
             Ok(audit) => self.tell(Update::Session { view: self.view(), audit }).await,
             Err(error) => {

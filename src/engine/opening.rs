@@ -87,7 +87,7 @@ pub(super) async fn record_refusal(
     };
     let draft = chronicle::rejected(shared, who, &target, &request.reason, &report.message);
     let wall = crate::clock::wall();
-    let batch = Batch { wall, session: None, audit: vec![draft], settings: vec![] };
+    let batch = Batch { audit: vec![draft], ..Batch::at(wall) };
     if let Err(error) = shared.store.append(batch).await {
         tracing::error!(%error, "a refusal could not be written into the audit");
     }

@@ -1,7 +1,7 @@
-//! The contract of the store: journals, sessions, the audit chain, settings.
+//! The contract of the store: journals, sessions, the audit chain, records, settings.
 //!
 //! Everything that belongs to one decision is one [`Batch`], durable as a whole or not at all.
-//! Journals and audit are only ever appended to.
+//! Journals and audit are only ever appended to. Records are small documents that change and go.
 
 pub mod chain;
 pub mod lock;
@@ -89,6 +89,13 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     async fn setting(&self, key: &str) -> Result<Option<String>, StoreError>;
 
+    /// Returns every record of a kind, by key.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    async fn records(&self, kind: RecordKind) -> Result<Vec<String>, StoreError>;
+
     /// Waits until everything is durable and closes. Nothing may be appended afterwards.
     async fn close(&self);
 }
@@ -102,8 +109,55 @@ pub struct Batch {
     pub session: Option<SessionChange>,
     /// What the audit gets.
     pub audit: Vec<AuditDraft>,
+    /// Records that change or go.
+    pub records: Vec<Record>,
     /// Settings to write, by key.
     pub settings: Vec<(String, String)>,
+}
+
+impl Batch {
+    /// Starts a batch; what is not said stays empty.
+    #[must_use]
+    pub const fn at(wall: Timestamp) -> Self {
+        Self { wall, session: None, audit: vec![], records: vec![], settings: vec![] }
+    }
+}
+
+/// A record as it is from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What it is a record of.
+    pub kind: RecordKind,
+    /// What it is found by; unique among its kind.
+    pub key: String,
+    /// Its text, JSON; without one it is taken out.
+    pub body: Option<String>,
+}
+
+/// What there are records of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordKind {
+    /// Operators' accounts.
+    Account,
+    /// Identity providers' enforcement and break-glass lists.
+    List,
+    /// Sign-ins that last.
+    SignIn,
+    /// Failed tries to sign in.
+    Throttle,
+}
+
+impl RecordKind {
+    /// The word for it in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::List => "list",
+            Self::SignIn => "sign-in",
+            Self::Throttle => "throttle",
+        }
+    }
 }
 
 /// What is new about a session: journal lines, and how it is shown from now on.

@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 use self::files::Place;
 use self::row::Prepared;
 use self::writer::{Job, Writer};
-use super::{Batch, Store, StoreError};
+use super::{Batch, RecordKind, Store, StoreError};
 use crate::clock;
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
@@ -141,6 +141,10 @@ impl Store for SqliteStore {
 
     async fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
         read::setting(&self.readers, &self.place, key).await
+    }
+
+    async fn records(&self, kind: RecordKind) -> Result<Vec<String>, StoreError> {
+        read::records(&self.readers, &self.place, kind.as_str()).await
     }
 
     async fn close(&self) {

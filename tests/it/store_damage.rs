@@ -8,7 +8,7 @@ use breakglass::domain::id::SessionId;
 use breakglass::protocol::{SessionQuery, SessionState, SessionView};
 use breakglass::session::Entry;
 use breakglass::store::sqlite::SqliteStore;
-use breakglass::store::{Batch, Store, StoreError};
+use breakglass::store::{Batch, RecordKind, Store, StoreError};
 
 use crate::store_samples::{State, Written, append_all, audit};
 
@@ -151,7 +151,7 @@ async fn what_is_no_store_of_ours_is_refused_and_left_alone() {
         a directory: `~/store.db` is damaged: it is not a regular file
         a link: `~/store.db` cannot be used: it is a link
         another program's: `~/store.db` is damaged: it is the database of another program
-        a newer version's: `~/store.db` was written by a newer version (schema 99, this one knows 1)
+        a newer version's: `~/store.db` was written by a newer version (schema 99, this one knows 2)
         without a schema: `~/store.db` is damaged: it has no schema
         gone: `~/store.db` is damaged: it is gone, but its write-ahead file is still there
     ");
@@ -255,7 +255,8 @@ async fn a_stored_text_that_was_changed_is_not_believed() {
         .tamper(
             "DROP TRIGGER journal_unchanged; UPDATE journal SET entry = replace(entry, '“no”', '“si”') \
              WHERE place = 4; UPDATE session SET view = replace(view, 'INC-1', 'INC-9'); \
-             UPDATE setting SET value = 'xyz'",
+             UPDATE setting SET value = 'xyz'; \
+             INSERT INTO record VALUES ('account', 'eve', '{}', 7)",
         )
         .await;
     let store = state.open().await;
@@ -264,14 +265,18 @@ async fn a_stored_text_that_was_changed_is_not_believed() {
     said.extend(store.open_journals().await.err());
     said.extend(store.sessions(query).await.err());
     said.extend(store.setting("installation").await.err());
+    said.extend(store.records(RecordKind::Account).await.err());
     let said: Vec<_> = said
         .iter()
         .map(|error| error.to_string().replace(&state.dir().display().to_string(), "~"))
         .collect();
-    assert_eq!(said.len(), 3);
-    for (said, what) in
-        said.iter().zip(["entry 4 of session", "session 0", "setting `installation`"])
-    {
+    assert_eq!(said.len(), 4);
+    for (said, what) in said.iter().zip([
+        "entry 4 of session",
+        "session 0",
+        "setting `installation`",
+        "account `eve`",
+    ]) {
         assert!(said.contains(&format!("is damaged: {what}")), "{said}");
         assert!(said.ends_with("is not as it was written"), "{said}");
     }

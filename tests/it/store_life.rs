@@ -1,7 +1,7 @@
 //! What was written reads back, in order, and nothing else does.
 
 use breakglass::protocol::{SessionQuery, SessionState};
-use breakglass::store::{Batch, Store, StoreError};
+use breakglass::store::{Batch, Record, RecordKind, Store, StoreError};
 use sqlx::Row as _;
 use tokio::task::JoinSet;
 
@@ -95,11 +95,41 @@ async fn one_batch_is_one_decision() {
     assert_ne!(events[0].id, events[1].id);
     assert_eq!(store.audit_tail(10, None).await.unwrap(), events);
     assert_eq!(store.setting("clock").await, Ok(Some("1".into())));
-    let empty = Batch { wall: wall(), session: None, audit: vec![], settings: vec![] };
+    let empty = Batch::at(wall());
     assert_eq!(store.append(empty).await, Ok(vec![]));
     let changed = Batch { settings: vec![("clock".into(), "2".into())], ..audit(&[]) };
     append_all(&store, [changed]).await;
     assert_eq!(store.setting("clock").await, Ok(Some("2".into())));
+}
+
+#[tokio::test]
+async fn a_record_changes_and_goes_and_what_is_left_outlives_a_start() {
+    let state = State::new();
+    let store = state.open().await;
+    let record = |kind, key: &str, body: Option<&str>| Record {
+        kind,
+        key: key.into(),
+        body: body.map(str::to_owned),
+    };
+    let (account, list) = (RecordKind::Account, RecordKind::List);
+    let first = vec![
+        record(account, "b", Some("Bob")),
+        record(account, "a", Some("Ana")),
+        record(list, "a", Some("of entra")),
+    ];
+    append_all(&store, [Batch { records: first, ..audit(&["made"]) }]).await;
+    let second = vec![
+        record(account, "a", Some("Ana, an Owner")),
+        record(account, "b", None),
+        record(account, "never there", None),
+    ];
+    append_all(&store, [Batch { records: second, ..audit(&["changed"]) }]).await;
+    for store in [store, state.open().await] {
+        assert_eq!(store.records(account).await, Ok(vec!["Ana, an Owner".into()]));
+        assert_eq!(store.records(list).await, Ok(vec!["of entra".into()]));
+        assert_eq!(store.records(RecordKind::SignIn).await, Ok(vec![]));
+        store.close().await;
+    }
 }
 
 #[tokio::test]

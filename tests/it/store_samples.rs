@@ -88,10 +88,8 @@ impl Written {
         self.next += count;
         let entries = (first..self.next).map(entry).collect();
         Batch {
-            wall: wall(),
             session: Some(SessionChange { view: Box::new(self.view.clone()), first, entries }),
-            audit: vec![],
-            settings: vec![],
+            ..Batch::at(wall())
         }
     }
 
@@ -105,7 +103,7 @@ impl Written {
 pub fn audit(descriptions: &[&str]) -> Batch {
     let draft = |text: &&str| AuditDraft::new("session.requested", *text, Actor::engine());
     let audit = descriptions.iter().map(draft).collect();
-    Batch { wall: wall(), session: None, audit, settings: vec![] }
+    Batch { audit, ..Batch::at(wall()) }
 }
 
 pub fn entry(place: u64) -> Entry {

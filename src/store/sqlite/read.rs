@@ -4,7 +4,7 @@ use sqlx::SqlitePool;
 use tokio_stream::StreamExt as _;
 
 use super::files::Place;
-use super::row::{self, entry_sum, session_sum, signed, sum};
+use super::row::{self, entry_sum, record_sum, session_sum, signed, sum};
 use super::writer;
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::id::SessionId;
@@ -176,6 +176,25 @@ pub(super) async fn setting(
     }
 }
 
+/// Returns the texts of every record of a kind, by key.
+pub(super) async fn records(
+    pool: &SqlitePool,
+    place: &Place,
+    kind: &str,
+) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(RECORDS)
+        .bind(kind)
+        .fetch_all(pool)
+        .await
+        .map_err(|error| place.error(&error))?;
+    let read = |(key, body, stored): (String, String, i64)| {
+        let intact = record_sum(kind, &key, &body) == stored;
+        let damaged = || place.damaged(&format!("{kind} `{key}` is not as it was written"));
+        if intact { Ok(body) } else { Err(damaged()) }
+    };
+    rows.into_iter().map(read).collect()
+}
+
 fn view(place: &Place, (id, state, view, stored): &Shown) -> Result<SessionView, StoreError> {
     let intact = session_sum(id, state, view) == *stored;
     row::read(place, &format!("session {id}"), view, intact)
@@ -244,6 +263,9 @@ const AUDIT_TAIL: &str =
 const AUDIT_CHUNK: &str = "SELECT \
     CAST(group_concat(seq || ' ' || hash || ' ' || body, char(10)) AS BLOB), max(seq) \
     FROM (SELECT seq, hash, body FROM audit WHERE seq > ? ORDER BY seq LIMIT 512)";
+
+/// Every record of a kind; they are few, and always wanted whole.
+const RECORDS: &str = "SELECT key, body, sum FROM record WHERE kind = ? ORDER BY key";
 
 const LIST_MAX: u32 = 1_000;
 const FIND_MIN: usize = 4;

@@ -9,13 +9,14 @@ use super::files::Place;
 use crate::domain::time::Timestamp;
 use crate::protocol::SessionView;
 use crate::store::chain::Loose;
-use crate::store::{Batch, SessionChange, StoreError};
+use crate::store::{Batch, Record, SessionChange, StoreError};
 
 /// A batch with its texts made, so that the writer has little left to do.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub session: Option<Change>,
     pub audit: Vec<Loose>,
+    pub records: Vec<RecordRow>,
     pub settings: Vec<SettingRow>,
 }
 
@@ -50,6 +51,15 @@ pub(super) struct EntryRow {
     pub sum: i64,
 }
 
+/// A row of `record`, or that there is to be none.
+#[derive(Debug)]
+pub(super) struct RecordRow {
+    pub kind: &'static str,
+    pub key: String,
+    pub body: Option<String>,
+    pub sum: i64,
+}
+
 /// A row of `setting`.
 #[derive(Debug)]
 pub(super) struct SettingRow {
@@ -61,7 +71,7 @@ pub(super) struct SettingRow {
 impl Prepared {
     /// Makes the texts.
     pub fn new(batch: Batch) -> io::Result<Self> {
-        let Batch { wall, session, audit, settings } = batch;
+        let Batch { wall, session, audit, records, settings } = batch;
         let time = wall.to_rfc3339();
         let loose = |draft| Ok(Loose::new(event_id(wall)?, time.clone(), draft));
         let setting = |(key, value): (String, String)| {
@@ -71,6 +81,7 @@ impl Prepared {
         Ok(Self {
             session: session.map(Change::new).transpose()?,
             audit: audit.into_iter().map(loose).collect::<io::Result<_>>()?,
+            records: records.into_iter().map(RecordRow::new).collect(),
             settings: settings.into_iter().map(setting).collect(),
         })
     }
@@ -83,7 +94,7 @@ impl Prepared {
     /// How many rows it becomes.
     pub fn rows(&self) -> usize {
         let session = self.session.as_ref().map_or(0, |session| 1 + session.entries.len());
-        session + self.audit.len() + self.settings.len()
+        session + self.audit.len() + self.records.len() + self.settings.len()
     }
 }
 
@@ -98,6 +109,14 @@ impl Change {
         };
         let entries = (first..).zip(&entries).map(entry).collect::<io::Result<_>>()?;
         Ok(Self { id, view, first, entries })
+    }
+}
+
+impl RecordRow {
+    fn new(record: Record) -> Self {
+        let Record { kind, key, body } = record;
+        let sum = record_sum(kind.as_str(), &key, body.as_deref().unwrap_or_default());
+        Self { kind: kind.as_str(), key, body, sum }
     }
 }
 
@@ -119,6 +138,11 @@ pub(super) fn session_sum(id: &str, state: &str, view: &str) -> i64 {
 /// The check sum of a journal line.
 pub(super) fn entry_sum(session: &str, place: u64, entry: &str) -> i64 {
     sum(&[session, &place.to_string(), entry])
+}
+
+/// The check sum of a record.
+pub(super) fn record_sum(kind: &str, key: &str, body: &str) -> i64 {
+    sum(&[kind, key, body])
 }
 
 /// The check sum of stored texts that belong together.

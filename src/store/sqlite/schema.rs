@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
 /// Every migration, the first first.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_record.sql")];
 
 /// Makes a new database.
 ///

@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
-use super::row::{EntryRow, SessionRow, SettingRow, signed, tail};
+use super::row::{EntryRow, RecordRow, SessionRow, SettingRow, signed, tail};
 use crate::store::chain::Link;
 
 /// The rows of a group, in the order in which they were added.
@@ -65,6 +65,18 @@ impl Rows {
             number: signed(link.head.seq),
             id: Some(link.head.hash.clone()),
             text: std::mem::take(&mut link.body),
+            ..Incoming::default()
+        });
+    }
+
+    /// Adds a record, or that it is taken out.
+    pub fn add_record(&mut self, row: RecordRow) {
+        self.0.push(Incoming {
+            kind: if row.body.is_some() { "record" } else { "forgotten" },
+            tail: Some(row.kind.to_owned()),
+            id: Some(row.key),
+            text: row.body.unwrap_or_default(),
+            sum: Some(row.sum),
             ..Incoming::default()
         });
     }

@@ -14,7 +14,7 @@ async fn run(connection: &mut sqlx::SqliteConnection, sql: &str) {
 
 fn audit(text: &str) -> Batch {
     let audit = vec![AuditDraft::new("session.requested", text, Actor::engine())];
-    Batch { wall: Timestamp::default(), session: None, audit, settings: vec![] }
+    Batch { audit, ..Batch::at(Timestamp::default()) }
 }
 
 fn files(dir: &Path) -> Vec<String> {
@@ -83,19 +83,19 @@ async fn an_older_schema_is_copied_before_it_is_changed() {
     let dir = tempfile::tempdir().unwrap();
     let place = older(dir.path()).await;
     let wall = Timestamp::from_millis(1_763_655_000_000);
-    let next = [schema::MIGRATIONS[0], "ALTER TABLE setting ADD COLUMN note TEXT"];
+    let next = [schema::MIGRATIONS, &["ALTER TABLE setting ADD COLUMN note TEXT"]].concat();
     let mut connection = place.connect_writer().await.unwrap();
     schema::migrate(&mut connection, &place, wall, &next).await.unwrap();
     schema::migrate(&mut connection, &place, wall, &next).await.unwrap();
     run(&mut connection, "SELECT note FROM setting").await;
     connection.close().await.unwrap();
 
-    let copy = "store.db.backup-v1-20251120T161000000Z";
+    let copy = "store.db.backup-v2-20251120T161000000Z";
     assert_eq!(files(dir.path()), ["store.db", copy], "one copy, and nothing else is left");
     let copy = dir.path().join(copy);
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let refused = SqliteStore::open(dir.path()).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Newer { found: 2, known: 1, .. }), "{refused:?}");
+    assert!(matches!(refused, StoreError::Newer { found: 3, known: 2, .. }), "{refused:?}");
 
     // The copy is a store of the version before, as it was.
     std::fs::rename(copy, place.path()).unwrap();
@@ -107,7 +107,8 @@ async fn an_older_schema_is_copied_before_it_is_changed() {
 async fn a_migration_that_fails_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let place = older(dir.path()).await;
-    let broken = [schema::MIGRATIONS[0], "CREATE TABLE half (x); ALTER TABLE nowhere ADD COLUMN y"];
+    let broken = "CREATE TABLE half (x); ALTER TABLE nowhere ADD COLUMN y";
+    let broken = [schema::MIGRATIONS, &[broken]].concat();
     let mut connection = place.connect_writer().await.unwrap();
     let refused =
         schema::migrate(&mut connection, &place, Timestamp::default(), &broken).await.unwrap_err();

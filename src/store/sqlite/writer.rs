@@ -167,10 +167,11 @@ impl Writer {
         rows: &mut Rows,
         batch: Prepared,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        let Prepared { session, audit, settings } = batch;
+        let Prepared { session, audit, records, settings } = batch;
         if let Some(change) = session {
             self.collect_session(known, rows, change).await?;
         }
+        records.into_iter().for_each(|row| rows.add_record(row));
         settings.into_iter().for_each(|row| rows.add_setting(row));
         let link = |loose| {
             let mut link = known.head.link(loose);

@@ -8,7 +8,7 @@ use breakglass::domain::audit_event::AuditEvent;
 use breakglass::domain::id::SessionId;
 use breakglass::protocol::{AuditVerdict, SessionQuery, SessionView};
 use breakglass::session::Entry;
-use breakglass::store::{Batch, Store, StoreError};
+use breakglass::store::{Batch, Record, RecordKind, Store, StoreError};
 
 /// Everything durable, in memory.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub struct MemoryStore {
 struct State {
     sessions: BTreeMap<SessionId, (SessionView, Vec<Entry>)>,
     audit: Vec<AuditEvent>,
+    records: BTreeMap<(RecordKind, String), String>,
     settings: BTreeMap<String, String>,
     full: bool,
 }
@@ -53,6 +54,12 @@ impl Store for MemoryStore {
             }
             row.0 = *change.view;
             row.1.extend(change.entries);
+        }
+        for Record { kind, key, body } in batch.records {
+            match body {
+                Some(body) => drop(state.records.insert((kind, key), body)),
+                None => drop(state.records.remove(&(kind, key))),
+            }
         }
         state.settings.extend(batch.settings);
         let mut written = vec![];
@@ -119,6 +126,12 @@ impl Store for MemoryStore {
 
     async fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
         Ok(self.state.lock().unwrap().settings.get(key).cloned())
+    }
+
+    async fn records(&self, kind: RecordKind) -> Result<Vec<String>, StoreError> {
+        let state = self.state.lock().unwrap();
+        let wanted = state.records.iter().filter(|((of, _), _)| *of == kind);
+        Ok(wanted.map(|(_, body)| body.clone()).collect())
     }
 
     async fn close(&self) {}
