@@ -11,7 +11,9 @@
 //! 2. A secret is never in an error, a log, an argument or an environment.
 //! 3. The sealed file is replaced whole or not at all, and only its owner may read it.
 
+pub mod file;
 pub mod sealed;
+mod work;
 
 use async_trait::async_trait;
 use thiserror::Error;
