@@ -12,6 +12,7 @@
 //! 3. The sealed file is replaced whole or not at all, and only its owner may read it.
 
 pub mod file;
+pub mod keyring;
 pub mod memory;
 pub mod sealed;
 mod work;
