@@ -11,6 +11,7 @@
 //! 2. A secret is never in an error, a log, an argument or an environment.
 //! 3. The sealed file is replaced whole or not at all, and only its owner may read it.
 
+pub mod choose;
 pub mod file;
 pub mod keyring;
 pub mod memory;

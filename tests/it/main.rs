@@ -51,3 +51,4 @@ mod tui_walk;
 mod tui_walk_leaving;
 mod tui_walk_sessions;
 mod tui_walk_tabs;
+mod vault;
