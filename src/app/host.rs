@@ -97,6 +97,7 @@ impl Host {
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         let descriptors_max = raise_descriptor_limit();
         crate::logging::start(state_dir);
+        super::harden::tell();
         let store = SqliteStore::open(state_dir)
             .await
             .map_err(|error| crate::engine::store_report(&error))?;

@@ -4,11 +4,13 @@
 //! - [`host`] runs an engine in this process: lock, store, providers, socket.
 //! - [`detach`] starts an engine of its own and hands over to it.
 //! - [`reach`] gets hold of the engine, wherever it lives.
+//! - [`harden`] keeps what is in memory there.
 //! - [`screens`] runs the TUI; [`demo`] runs it on a simulated world.
 
 mod demo;
 mod detach;
 mod docs;
+mod harden;
 mod host;
 mod reach;
 mod screens;
@@ -26,6 +28,7 @@ use world::World;
 /// Runs the program and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    harden::harden();
     let arguments: Vec<_> = std::env::args_os().collect();
     let mut out = Output::of_process(world::terminal(false), args::format(&arguments));
     let invocation = match args::parse(arguments, &mut out) {

@@ -28,6 +28,7 @@ mod engine_life;
 mod engine_trouble;
 mod forward;
 mod layering;
+mod secrets;
 mod session_crash;
 mod session_laws;
 mod simulated;
