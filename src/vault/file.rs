@@ -196,7 +196,7 @@ impl Opened {
         let _lock = self.lock_dir()?;
         let (mut secrets, key) = self.secrets()?;
         change(&mut secrets);
-        self.replace(&key.seal(random()?, &secrets)?)
+        self.replace(key, &secrets)
     }
 
     fn unlock(&self, passphrase: &Secret) -> Result<(), VaultError> {
@@ -212,9 +212,7 @@ impl Opened {
         }
         sealed::check_passphrase(passphrase)?;
         let key = SealKey::derive(passphrase, self.cost, random()?)?;
-        self.replace(&key.seal(random()?, &Secrets::new())?)?;
-        self.keep(Some(key));
-        Ok(())
+        self.replace(key, &Secrets::new())
     }
 
     fn change_passphrase(&self, old: &Secret, new: &Secret) -> Result<(), VaultError> {
@@ -225,9 +223,7 @@ impl Opened {
         let sealed = Sealed::parse(&text)?;
         let secrets = sealed.open(&sealed.key(old)?)?;
         let key = SealKey::derive(new, self.cost, random()?)?;
-        self.replace(&key.seal(random()?, &secrets)?)?;
-        self.keep(Some(key));
-        Ok(())
+        self.replace(key, &secrets)
     }
 
     /// Reads the file; nothing where there is none.
@@ -269,15 +265,19 @@ impl Opened {
         Ok(Some(file.into()))
     }
 
-    /// Puts a text in the place of the file, whole or not at all. The directory is locked.
-    fn replace(&self, text: &str) -> Result<(), VaultError> {
+    /// Puts sealed secrets in the place of the file, whole or not at all, and keeps their key. The
+    /// directory is locked.
+    fn replace(&self, key: SealKey, secrets: &Secrets) -> Result<(), VaultError> {
+        let text = key.seal(random()?, secrets)?;
         self.tidy()?;
         let new = self.new_path();
-        let written = write(&new, text).and_then(|()| std::fs::rename(&new, &self.path));
+        let written = write(&new, &text).and_then(|()| std::fs::rename(&new, &self.path));
         if let Err(error) = written {
             remove(&new).ok();
             return Err(self.io(&error));
         }
+        // From here on this is the key, even where the disk does not promise to remember.
+        self.keep(Some(key));
         File::open(self.dir()).and_then(|dir| dir.sync_all()).map_err(|error| self.io(&error))
     }
 
