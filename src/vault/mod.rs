@@ -10,6 +10,9 @@
 //! 1. That a locked keyring has no entry is no proof that there is none.
 //! 2. A secret is never in an error, a log, an argument or an environment.
 //! 3. The sealed file is replaced whole or not at all, and only its owner may read it.
+//!
+//! [`choose`] says which it is; [`keyring`] and [`file`](mod@file) are the two kinds, [`sealed`] is
+//! the form of the file and of what is exported, and [`memory`] keeps nothing, for drills.
 
 pub mod choose;
 pub mod file;
