@@ -8,7 +8,7 @@
 //! 5  app                                   puts everything together, is known by main alone
 //! 4  engine                                decides and acts: one task, one interpreter a session
 //! 3  provider forward identity store | tui cli socket   left: what the engine uses; right: who asks it
-//! 2  session  protocol  config  vault  clock
+//! 2  session  protocol  config  vault  http  clock
 //! 1  domain  error  logging
 //! ```
 //!
@@ -23,6 +23,7 @@
 //! | [`provider`] | the contract of a system that carries paths; Direct, and simulated ones for drills |
 //! | [`forward`] | the local endpoint: listener, peer check, relay |
 //! | [`identity`] | who may sign in, and how: the rules, and single sign-on |
+//! | [`http`] | the one client of everything that is asked over HTTP |
 //! | [`vault`] | where secrets rest: the keyring, or a sealed file |
 //! | [`store`] | everything durable: journals, sessions, the audit chain |
 //! | [`engine`] | the loop, the interpreter, recovery and hand-over |
@@ -55,6 +56,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod forward;
+pub mod http;
 pub mod identity;
 pub mod logging;
 pub mod protocol;
