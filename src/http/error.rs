@@ -272,7 +272,7 @@ struct Wait(Span);
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        if millis % 1_000 == 0 {
+        if millis.is_multiple_of(1_000) {
             write!(f, "{} s", millis / 1_000)
         } else {
             write!(f, "{millis} ms")

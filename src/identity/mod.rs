@@ -4,10 +4,12 @@
 //!  password ──► lockout ──► password ──► login ──► admitted, by break-glass or not
 //!               may one     hash and      the rule
 //!               try now?    compare
-//!  SSO ───────► device_flow ──► token ──► a person at an identity provider
-//!               (RFC 8628)      (ID token)
+//!  SSO ───────► discovery ──► device_flow ──► id_token ──► a person at an identity provider
+//!               where is it    (RFC 8628)      who is it
 //! ```
 //!
+//! All of these decide and touch nothing. `oidc` carries the questions and answers of the second
+//! row over `crate::http`.
 //!
 //! Rules that hold in every line below:
 //!
@@ -17,6 +19,11 @@
 //!
 //! Not here: accounts and lists themselves (`domain`), where they are kept (`store`), and who may
 //! change them (`domain::role`); the engine puts these together.
+
+pub mod device_flow;
+pub mod discovery;
+pub mod id_token;
+pub mod oidc;
 
 use async_trait::async_trait;
 use thiserror::Error;
