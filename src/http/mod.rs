@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, redirect};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
@@ -221,8 +221,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Span> {
     said.parse().ok().map(Span::from_seconds).or_else(|| Some(instant(said)?.since(clock::wall())))
 }
 
+/// What the other side's clock shows. An answer that lay in a cache keeps its date and tells its age
+/// (RFC 9111, section 5.1).
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    instant(headers.get(DATE)?.to_str().ok()?)
+    let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok());
+    let date = instant(headers.get(DATE)?.to_str().ok()?)?;
+    Some(date + Span::from_seconds(age.unwrap_or(0)))
 }
 
 /// An instant as HTTP writes it (RFC 9110, section 5.6.7).
@@ -249,9 +253,13 @@ impl Resolve for Resolver {
                     [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), (Ipv6Addr::LOCALHOST, 0).into()];
                 return Ok(Box::new(own.into_iter()) as Addrs);
             }
+            // No resolver need be asked for these (RFC 6761, section 6.4).
+            if name.ends_with(".invalid") {
+                return Err(NoAddress.into());
+            }
             match tokio::net::lookup_host((name, 0)).await {
                 Ok(found) => Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs),
-                Err(_) => Err(Box::new(NoAddress).into()),
+                Err(_) => Err(NoAddress.into()),
             }
         })
     }
@@ -317,5 +325,14 @@ mod tests {
         assert_eq!(waits("-3"), None);
         assert_eq!(waits("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Span::from_seconds(0)));
         assert!(waits("Tue, 31 Dec 2199 23:59:59 GMT") > Some(Span::from_hours(1)));
+    }
+
+    #[test]
+    fn an_answer_out_of_a_cache_is_as_old_as_it_says() {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, "Thu, 01 Jan 1970 00:00:10 GMT".parse().unwrap());
+        assert_eq!(date(&headers), Some(Timestamp::from_millis(10_000)));
+        headers.insert(AGE, "300".parse().unwrap());
+        assert_eq!(date(&headers), Some(Timestamp::from_millis(310_000)));
     }
 }

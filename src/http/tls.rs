@@ -54,6 +54,9 @@ fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, HttpError> {
 }
 
 fn roots(trust: &Trust) -> Result<RootCertStore, HttpError> {
+    use rustls_native_certs::ErrorKind::Io;
+    use std::io::ErrorKind::NotFound;
+
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
     // A store that cannot be read is no reason to give up: the roots above are there.
@@ -68,9 +71,8 @@ fn roots(trust: &Trust) -> Result<RootCertStore, HttpError> {
         let further = certificates(file);
         if let Some(error) = further.errors.first() {
             let why = match &error.kind {
-                rustls_native_certs::ErrorKind::Io { inner, .. } => {
-                    format!("cannot be read: {}", inner.kind())
-                }
+                Io { inner, .. } if inner.kind() == NotFound => "does not exist".to_owned(),
+                Io { inner, .. } => format!("cannot be read: {}", inner.kind()),
                 _ => "is not a file of certificates in PEM".to_owned(),
             };
             return Err(wrong(&why));

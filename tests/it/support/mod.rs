@@ -2,8 +2,11 @@
 
 pub mod chance;
 pub mod crash_world;
+pub mod idp;
 pub mod interpreter;
 pub mod memory_store;
 pub mod plans;
 pub mod rig;
+pub mod signing;
 pub mod source;
+pub mod tls_server;
