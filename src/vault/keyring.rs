@@ -18,7 +18,7 @@
 //! 4. A keyring may ask a person for a password and wait. So each call has a thread of its own and
 //!    a limit, and one runs at a time. Past its limit it writes nothing more: what was said to have
 //!    failed does not happen later, when that person comes back.
-//! 5. Each call connects anew: a keyring that was restarted, or came up late, is found.
+//! 5. Each call asks anew: a keyring that was restarted is found.
 //!
 //! What is deliberately absent: a look at the keyring for the status. To look is to search, and to
 //! search is to ask a person to unlock. The status tells what the last call met.

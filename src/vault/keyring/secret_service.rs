@@ -1,10 +1,6 @@
 //! The Secret Service of freedesktop.org, by D-Bus: GNOME Keyring, KWallet, KeePassXC.
 
-use std::sync::Arc;
-
-use keyring_core::api::CredentialStoreApi as _;
-use keyring_core::{Entry, Error};
-use zbus_secret_service_keyring_store::Store;
+use keyring::{Entry, Error};
 use zeroize::Zeroizing;
 
 use super::{Entries, Ring, RingError};
@@ -13,28 +9,29 @@ use crate::domain::text::shown;
 /// The keyring of the desktop session, found by `DBUS_SESSION_BUS_ADDRESS` or in the runtime
 /// directory of the user.
 ///
-/// The store is held by the connection and not as the default of the process: that one is made
-/// once, and stays broken where the keyring comes up later.
+/// The process connects to the bus once, at the first call. Where that fails it stays failed, and
+/// the keyring is not the vault until the next start; one that is restarted meanwhile is found.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SecretService;
 
 impl Ring for SecretService {
     fn connect(&self) -> Result<Box<dyn Entries>, RingError> {
-        Ok(Box::new(Connection(Store::new().map_err(|error| failed(&error))?)))
+        match Entry::store_status() {
+            Ok(()) => Ok(Box::new(Connection)),
+            Err(error) => Err(failed(error)),
+        }
     }
 }
 
-struct Connection(Arc<Store>);
+struct Connection;
 
-impl Connection {
-    fn entry(&self, user: &str) -> Result<Entry, RingError> {
-        self.0.build(SERVICE, user, None).map_err(|error| failed(&error))
-    }
+fn entry(user: &str) -> Result<Entry, RingError> {
+    Entry::new(SERVICE, user).map_err(|error| failed(&error))
 }
 
 impl Entries for Connection {
     fn get(&self, user: &str) -> Result<Option<Zeroizing<Vec<u8>>>, RingError> {
-        match self.entry(user)?.get_secret() {
+        match entry(user)?.get_secret() {
             Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
             Err(Error::NoEntry) => Ok(None),
             Err(error) => Err(failed(&error)),
@@ -42,11 +39,11 @@ impl Entries for Connection {
     }
 
     fn set(&self, user: &str, bytes: &[u8]) -> Result<(), RingError> {
-        self.entry(user)?.set_secret(bytes).map_err(|error| failed(&error))
+        entry(user)?.set_secret(bytes).map_err(|error| failed(&error))
     }
 
     fn delete(&self, user: &str) -> Result<(), RingError> {
-        match self.entry(user)?.delete_credential() {
+        match entry(user)?.delete_credential() {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(failed(&error)),
         }
