@@ -16,6 +16,7 @@
 //! Not here: secrets (the file may hold none), accounts and sessions (the store has them), and the
 //! environment, which sets nothing but the look.
 
+mod edit;
 mod error;
 mod file;
 mod guard;
@@ -23,6 +24,7 @@ mod parse;
 mod paths;
 mod resolve;
 mod show;
+mod value;
 mod write;
 
 use std::path::Path;

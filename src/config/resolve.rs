@@ -5,20 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::str::FromStr;
 
 use toml::Spanned;
 
-use super::error::{Flaw, listed, nearest};
+use super::error::Flaw;
 use super::file::{File, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable};
+use super::value::{
+    Seen, argument, check_plain, items, label, name, parsed, required, unknown_name, value_flaw,
+    word,
+};
 use super::{Config, DIRECT, ProviderSettings, UiSettings, When};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::id::{IdError, ProviderId, SiteId, TargetId};
+use crate::domain::id::{ProviderId, SiteId, TargetId};
 use crate::domain::policy::{DURATION_MIN, Policy, ReasonPattern};
 use crate::domain::provider::ProviderKind;
 use crate::domain::site::{Prefix, Site};
 use crate::domain::target::{Address, Listen, Reachability, Target, TargetKind};
-use crate::domain::text::{must_show, shown};
+use crate::domain::text::shown;
 use crate::domain::time::Span;
 
 /// Fills in the defaults and checks everything.
@@ -281,124 +284,8 @@ fn idle(key: &str, text: Option<&Spanned<String>>) -> Result<Option<Option<Span>
     }
 }
 
-/// A text that people read: one line, without what a terminal would act on or hide.
-fn label(key: &str, text: Option<&Spanned<String>>) -> Result<Option<String>, Flaw> {
-    let Some(text) = text else { return Ok(None) };
-    if text.get_ref().trim().is_empty() {
-        return Err(Flaw::new(text.span(), format!("`{key}` is empty"))
-            .hint("write a short line of plain text, or leave the key out"));
-    }
-    check_plain(key, text)?;
-    Ok(Some(text.get_ref().clone()))
-}
-
-fn check_plain(key: &str, text: &Spanned<String>) -> Result<(), Flaw> {
-    let length = text.get_ref().chars().count();
-    let what = if length > LABEL_CHARS_MAX {
-        format!("`{key}` has {length} characters; at most {LABEL_CHARS_MAX} can be shown")
-    } else if text.get_ref().chars().any(must_show) {
-        format!("`{key}` holds a control or invisible character: `{}`", shown(text.get_ref()))
-    } else {
-        return Ok(());
-    };
-    Err(Flaw::new(text.span(), what).hint("write a short line of plain text"))
-}
-
-/// A label that becomes a word of a command, so it must not look like an option.
-fn argument(key: &str, text: Option<&Spanned<String>>) -> Result<Option<String>, Flaw> {
-    if let Some(text) = text.filter(|text| text.get_ref().starts_with('-')) {
-        let what =
-            format!("`{key}` starts with `-`, so that a command would take it for an option");
-        return Err(Flaw::new(text.span(), what).hint("write a name that starts with a letter"));
-    }
-    label(key, text)
-}
-
-fn word<T: Copy>(
-    key: &str,
-    text: Option<&Spanned<String>>,
-    words: &[(&str, T)],
-) -> Result<Option<T>, Flaw> {
-    let Some(text) = text else { return Ok(None) };
-    match words.iter().find(|(word, _)| word == text.get_ref()) {
-        Some((_, meaning)) => Ok(Some(*meaning)),
-        None => {
-            let what = format!("`{key}`: `{}` is none of its values", shown(text.get_ref()));
-            let values = listed(words.iter().map(|(word, _)| *word));
-            Err(Flaw::new(text.span(), what).hint(format!("write {values}")))
-        }
-    }
-}
-
-fn parsed<T>(key: &str, text: &Spanned<String>) -> Result<T, Flaw>
-where
-    T: FromStr,
-    T::Err: std::fmt::Display,
-{
-    text.get_ref().parse().map_err(|error: T::Err| value_flaw(key, text, error))
-}
-
-fn name<T: FromStr<Err = IdError>>(key: &str, text: &Spanned<String>) -> Result<T, Flaw> {
-    text.get_ref().parse().map_err(|error: IdError| {
-        let what = format!("`{key}`: `{}` cannot be a name", shown(text.get_ref()));
-        Flaw::new(text.span(), what).hint(error.to_string())
-    })
-}
-
-fn value_flaw(key: &str, text: &Spanned<String>, error: impl std::fmt::Display) -> Flaw {
-    Flaw::new(text.span(), format!("`{key}`: {error}"))
-}
-
-fn required<'a, T>(
-    table: &str,
-    key: &str,
-    span: &Range<usize>,
-    value: Option<&'a T>,
-    example: &str,
-) -> Result<&'a T, Flaw> {
-    value.ok_or_else(|| {
-        Flaw::new(span.clone(), format!("this `{table}` has no `{key}`"))
-            .hint(format!("add a line such as `{example}`"))
-    })
-}
-
-fn unknown_name<'a>(
-    key: &str,
-    noun: &str,
-    text: &Spanned<String>,
-    known: impl Iterator<Item = &'a str>,
-) -> Flaw {
-    let what = format!("`{key}`: there is no {noun} `{}`", shown(text.get_ref()));
-    Flaw::new(text.span(), what).hint(match nearest(text.get_ref(), known) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("add a `[[{noun}]]` with this id, or mend the name"),
-    })
-}
-
-fn items(list: Option<&Spanned<Vec<Spanned<String>>>>) -> &[Spanned<String>] {
-    list.map_or(&[], |list| list.get_ref())
-}
-
-/// Names and numbers that must differ from each other.
-#[derive(Default)]
-struct Seen(BTreeMap<String, Range<usize>>);
-
-impl Seen {
-    fn add(&mut self, key: &str, value: &str, span: Range<usize>) -> Result<(), Flaw> {
-        match self.0.insert(value.to_owned(), span.clone()) {
-            None => Ok(()),
-            Some(first) => {
-                Err(Flaw::new(span, format!("`{key}`: `{}` is used twice", shown(value)))
-                    .first_at(first)
-                    .hint("each must be different; change one or take it out"))
-            }
-        }
-    }
-}
-
 const DURATION_MAX: Span = Span::from_minutes(8 * 60);
 const DURATION_DEFAULT: Span = Span::from_minutes(30);
-const LABEL_CHARS_MAX: usize = 100;
 
 /// The word for no limit.
 pub(super) const OFF: &str = "off";

@@ -1,20 +1,16 @@
 //! Changes to the file that leave everything else in it as it was, byte for byte.
 //!
-//! The places to change come from the parser; the change itself is a cut in the text. (A tree of the
-//! whole document that is printed again does not keep every byte: line ends, for one.) What comes
-//! out is parsed again before it is written, and it is written whole or not at all: a new file next
-//! to the old one, made durable, then renamed over it.
+//! What comes out of an [edit](super::edit) is parsed again before it is written, and it is written
+//! whole or not at all: a new file next to the old one, made durable, then renamed over it.
 
 use std::fs::File;
 use std::io::Write as _;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
-use super::{Config, ConfigError, DIRECT, guard};
+use super::edit::with_provider_enabled;
+use super::{Config, ConfigError, guard};
 use crate::domain::id::ProviderId;
 
 /// Switches a provider on or off in the file, and returns the configuration as it is then.
@@ -49,72 +45,6 @@ pub fn set_provider_enabled(
     }
     replace(path, uid, before.as_deref(), &edited)?;
     Ok(config)
-}
-
-/// Returns the text with the provider switched; `None` where the text does not know it.
-fn with_provider_enabled(text: &str, id: &str, enabled: bool) -> Option<String> {
-    let root = DeTable::parse(text).ok()?;
-    let list = root.get_ref().get("provider");
-    let items = list.and_then(|list| list.get_ref().as_array());
-    let named = |item: &&Spanned<DeValue<'_>>| {
-        item.get_ref().get("id").and_then(|value| value.get_ref().as_str()) == Some(id)
-    };
-    if let Some(item) = items.and_then(|items| items.iter().find(named)) {
-        return switched(text, item, enabled);
-    }
-    if id != DIRECT {
-        return None;
-    }
-    match list {
-        // A list that is written inline takes no `[[provider]]` behind it.
-        Some(list) if !text.get(list.span())?.starts_with("[[") => {
-            let comma = if items.is_some_and(|items| items.is_empty()) { "" } else { ", " };
-            let item = format!("{{ id = \"{id}\", kind = \"{id}\", enabled = {enabled} }}{comma}");
-            spliced(text, list.span().start + 1..list.span().start + 1, &item)
-        }
-        _ => Some(with_table_at_end(text, id, enabled)),
-    }
-}
-
-/// Changes `enabled` of the provider at `item`, or adds it behind its last key.
-fn switched(text: &str, item: &Spanned<DeValue<'_>>, enabled: bool) -> Option<String> {
-    let table = item.get_ref().as_table()?;
-    if let Some(value) = table.get("enabled") {
-        return spliced(text, value.span(), &enabled.to_string());
-    }
-    let (key, value) = table.iter().max_by_key(|(_, value)| value.span().end)?;
-    let end = value.span().end;
-    if text.get(item.span())?.starts_with('{') {
-        return spliced(text, end..end, &format!(", enabled = {enabled}"));
-    }
-    let line = text.get(..key.span().start)?.rsplit('\n').next()?;
-    let indent = if line.trim().is_empty() { line } else { "" };
-    let eol = line_end(text);
-    match text.get(end..)?.find('\n').map(|at| end + at + 1) {
-        Some(next) => spliced(text, next..next, &format!("{indent}enabled = {enabled}{eol}")),
-        None => Some(format!("{text}{eol}{indent}enabled = {enabled}")),
-    }
-}
-
-fn with_table_at_end(text: &str, id: &str, enabled: bool) -> String {
-    let eol = line_end(text);
-    let table = ["[[provider]]", &format!("id = \"{id}\""), &format!("kind = \"{id}\"")];
-    let table = format!("{}{eol}enabled = {enabled}{eol}", table.join(eol));
-    match text {
-        "" => table,
-        text if text.ends_with('\n') => format!("{text}{eol}{table}"),
-        text => format!("{text}{eol}{eol}{table}"),
-    }
-}
-
-/// The line end that the text uses.
-fn line_end(text: &str) -> &'static str {
-    let first = text.find('\n').and_then(|at| text.get(..at));
-    if first.is_some_and(|line| line.ends_with('\r')) { "\r\n" } else { "\n" }
-}
-
-fn spliced(text: &str, range: Range<usize>, with: &str) -> Option<String> {
-    Some(format!("{}{with}{}", text.get(..range.start)?, text.get(range.end..)?))
 }
 
 /// Puts a new file in place of the one that was read, or of none.
