@@ -10,13 +10,20 @@ use toml::Spanned;
 /// A text, and where it stands.
 pub(super) type Text = Option<Spanned<String>>;
 
+/// A list of texts, each with its place.
+pub(super) type Texts = Option<Spanned<Vec<Spanned<String>>>>;
+
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct File {
     pub policy: Option<PolicyTable>,
     pub ui: Option<UiTable>,
+    pub network: Option<NetworkTable>,
+    pub identity: Option<IdentityTable>,
+    pub vault: Option<VaultTable>,
     pub provider: Vec<Spanned<ProviderTable>>,
+    pub identity_provider: Vec<Spanned<IdentityProviderTable>>,
     pub site: Vec<Spanned<SiteTable>>,
     /// Boxed, since there may be ten thousand and the list is moved as it grows.
     pub target: Vec<Spanned<Box<TargetTable>>>,
@@ -42,6 +49,31 @@ pub(super) struct UiTable {
     pub ascii: Text,
 }
 
+/// `[network]`: how this program itself reaches identity providers and providers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct NetworkTable {
+    pub use_environment_proxy: Option<Spanned<bool>>,
+    pub ca_file: Text,
+}
+
+/// `[identity]`: how much work a password is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct IdentityTable {
+    pub hash_memory_mib: Option<Spanned<i64>>,
+    pub hash_passes: Option<Spanned<i64>>,
+    pub hash_lanes: Option<Spanned<i64>>,
+}
+
+/// `[vault]`: where secrets rest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct VaultTable {
+    pub backend: Text,
+    pub passphrase_file: Text,
+}
+
 /// `[[provider]]`: a system that carries network paths.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
@@ -51,14 +83,29 @@ pub(super) struct ProviderTable {
     pub enabled: Option<Spanned<bool>>,
 }
 
+/// `[[identity-provider]]`: where single sign-on happens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct IdentityProviderTable {
+    pub id: Text,
+    pub kind: Text,
+    pub tenant: Text,
+    pub issuer: Text,
+    pub client_id: Text,
+    pub client_secret: Text,
+    pub scopes: Texts,
+    pub domains: Texts,
+    pub break_glass: Text,
+}
+
 /// `[[site]]`: a customer's environment.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct SiteTable {
     pub id: Text,
     pub name: Text,
-    pub private_ranges: Option<Spanned<Vec<Spanned<String>>>>,
-    pub providers: Option<Spanned<Vec<Spanned<String>>>>,
+    pub private_ranges: Texts,
+    pub providers: Texts,
 }
 
 /// `[[target]]`: one thing to reach.

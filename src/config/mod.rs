@@ -20,6 +20,7 @@ mod edit;
 mod error;
 mod file;
 mod guard;
+mod identity;
 mod parse;
 mod paths;
 mod resolve;
@@ -27,18 +28,21 @@ mod show;
 mod value;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 pub use guard::{FILE_BYTES_MAX, private_dir};
+pub use identity::IDENTITY_PROVIDERS_MAX;
 pub use paths::{Environment, Overrides, Places};
 pub use show::show;
 pub use write::set_provider_enabled;
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::ProviderId;
+use crate::domain::identity_provider::IdpSettings;
 use crate::domain::policy::Policy;
 use crate::domain::provider::ProviderKind;
+use crate::domain::vault::Backend;
 
 /// The documented configuration: every key, at its default.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -50,8 +54,16 @@ pub struct Config {
     pub policy: Policy,
     /// How the screens look.
     pub ui: UiSettings,
+    /// How this program itself reaches identity providers and the APIs of providers.
+    pub network: NetworkSettings,
+    /// How much work a password is.
+    pub identity: IdentitySettings,
+    /// Where secrets rest.
+    pub vault: VaultSettings,
     /// The providers, in the order of the file.
     pub providers: Vec<ProviderSettings>,
+    /// The identity providers, in the order of the file; at most [`IDENTITY_PROVIDERS_MAX`].
+    pub identity_providers: Vec<IdpSettings>,
     /// The sites and targets.
     pub catalogue: Catalogue,
 }
@@ -78,6 +90,38 @@ pub struct UiSettings {
     pub colour: When,
     /// When only ASCII characters are used.
     pub ascii: When,
+}
+
+/// How this program itself reaches identity providers and the APIs of providers; network paths to
+/// targets have nothing to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSettings {
+    /// Whether proxies and CA files that the environment names are honoured; in personal mode only.
+    pub use_environment_proxy: bool,
+    /// A file of further certificate authorities to trust, absolute; it was not looked at yet.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How much work it is to hash a password with Argon2id (RFC 9106); never below the floor of the
+/// OWASP Password Storage Cheat Sheet, 19 MiB in two passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentitySettings {
+    /// How much memory one hash takes, in KiB: from 19 MiB to 1 GiB.
+    pub hash_memory_kib: u32,
+    /// How often it passes over that memory: from 2 to 16.
+    pub hash_passes: u32,
+    /// Into how many lanes that memory is divided: from 1 to 4.
+    pub hash_lanes: u32,
+}
+
+/// Where secrets rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultSettings {
+    /// What the vault is kept in; none for the keyring where it works, else a sealed file.
+    pub backend: Option<Backend>,
+    /// The file whose text opens the sealed file, absolute; it was not looked at yet. Never there
+    /// with the keyring, which has no passphrase.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// When something is done.

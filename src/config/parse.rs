@@ -76,10 +76,15 @@ fn read_all(pieces: &[&str]) -> Option<File> {
 
 /// Adds what a later piece says; nothing where both have a table that may stand only once.
 fn merge(file: &mut File, piece: File) -> Option<()> {
-    let File { policy, ui, provider, site, target } = piece;
+    let File { policy, ui, network, identity, vault, provider, identity_provider, site, target } =
+        piece;
     once(&mut file.policy, policy)?;
     once(&mut file.ui, ui)?;
+    once(&mut file.network, network)?;
+    once(&mut file.identity, identity)?;
+    once(&mut file.vault, vault)?;
     file.provider.extend(provider);
+    file.identity_provider.extend(identity_provider);
     file.site.extend(site);
     file.target.extend(target);
     Some(())
@@ -134,7 +139,7 @@ mod tests {
     use super::*;
 
     /// Blocks of a file, whole and broken, with everything that could mislead a cut.
-    const BLOCKS: [&str; 16] = [
+    const BLOCKS: [&str; 22] = [
         "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\n",
         "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\nname = \"T\"\nidle = \"9m\"\n",
         "[[target]]\r\nid = \"T\"\r\nkind = \"tcp\"\r\naddress = \"a:1\"\r\n",
@@ -147,6 +152,12 @@ mod tests {
         "[policy]\nreason-pattern = \"\"\"\n[[target]]\nid = 'x'\n\"\"\"\n",
         "[policy]\nreason-pattern = '''\n[[site]]\n'''\n",
         "[ui]\n",
+        "[[identity-provider]]\nid = \"T\"\nkind = \"oidc\"\nissuer = \"https://a\"\nclient-id = \"c\"\n",
+        "[[identity-provider]]\nid = \"T\"\nscopes = [\n[[target]]\n]\n",
+        "identity-provider = []\n",
+        "[network]\nuse-environment-proxy = false\n",
+        "[identity]\nhash-passes = 4\n",
+        "[vault]\nbackend = \"file\"\n",
         "# [[target]]\n",
         "# a comment\n[[\n",
         "target = []\n",
@@ -191,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_usual_file_is_read_in_pieces() {
-        let text = [BLOCKS[11], BLOCKS[8], BLOCKS[4], BLOCKS[0], BLOCKS[2]].concat();
+        let blocks = [15, 16, 17, 11, 8, 4, 0, 2, 12];
+        let text = blocks.map(|block| BLOCKS[block]).concat();
         let text = text.replace("\"T\"", "\"t\"").replacen("id = \"t\"", "id = \"s\"", 2);
         assert!(cut(&text, 0).len() > 2);
         assert!(in_pieces(&text, 0).is_some());

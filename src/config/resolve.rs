@@ -9,12 +9,15 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::error::Flaw;
-use super::file::{File, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable};
-use super::value::{
-    Seen, argument, check_plain, items, label, name, parsed, required, unknown_name, value_flaw,
-    word,
+use super::file::{
+    File, NetworkTable, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable, VaultTable,
 };
-use super::{Config, DIRECT, ProviderSettings, UiSettings, When};
+use super::identity::{identity, identity_providers};
+use super::value::{
+    Seen, argument, check_plain, items, label, name, parsed, path, required, unknown_name,
+    value_flaw, word,
+};
+use super::{Config, DIRECT, NetworkSettings, ProviderSettings, UiSettings, VaultSettings, When};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{ProviderId, SiteId, TargetId};
 use crate::domain::policy::{DURATION_MIN, Policy, ReasonPattern};
@@ -23,15 +26,21 @@ use crate::domain::site::{Prefix, Site};
 use crate::domain::target::{Address, Listen, Reachability, Target, TargetKind};
 use crate::domain::text::shown;
 use crate::domain::time::Span;
+use crate::domain::vault::Backend;
 
 /// Fills in the defaults and checks everything.
 pub(super) fn resolve(file: File) -> Result<Config, Flaw> {
     let policy = policy(&file.policy.unwrap_or_default())?;
     let ui = ui(&file.ui.unwrap_or_default())?;
+    let network = network(&file.network.unwrap_or_default())?;
+    let identity = identity(&file.identity.unwrap_or_default())?;
+    let vault = vault(&file.vault.unwrap_or_default())?;
     let providers = providers(&file.provider)?;
+    let identity_providers = identity_providers(&file.identity_provider)?;
     let sites = sites(&file.site, &providers)?;
     let targets = targets(&file.target, &sites, &policy)?;
-    Ok(Config { policy, ui, providers, catalogue: Catalogue { sites, targets } })
+    let catalogue = Catalogue { sites, targets };
+    Ok(Config { policy, ui, network, identity, vault, providers, identity_providers, catalogue })
 }
 
 fn policy(table: &PolicyTable) -> Result<Policy, Flaw> {
@@ -78,6 +87,27 @@ fn ui(table: &UiTable) -> Result<UiSettings, Flaw> {
         colour: word("ui.colour", table.colour.as_ref(), &When::WORDS)?.unwrap_or_default(),
         ascii: word("ui.ascii", table.ascii.as_ref(), &When::WORDS)?.unwrap_or_default(),
     })
+}
+
+fn network(table: &NetworkTable) -> Result<NetworkSettings, Flaw> {
+    let proxy = table.use_environment_proxy.as_ref();
+    Ok(NetworkSettings {
+        use_environment_proxy: proxy.is_none_or(|used| *used.get_ref()),
+        ca_file: path("network.ca-file", table.ca_file.as_ref())?,
+    })
+}
+
+fn vault(table: &VaultTable) -> Result<VaultSettings, Flaw> {
+    let backend = word("vault.backend", table.backend.as_ref(), &BACKENDS)?.flatten();
+    let passphrase_file = path("vault.passphrase-file", table.passphrase_file.as_ref())?;
+    match (backend, &table.passphrase_file) {
+        (Some(Backend::Keyring), Some(text)) => {
+            let what = "`vault.passphrase-file`: the keyring has no passphrase";
+            Err(Flaw::new(text.span(), what)
+                .hint("take the key out, or write `backend = \"file\"` in `[vault]`"))
+        }
+        _ => Ok(VaultSettings { backend, passphrase_file }),
+    }
 }
 
 /// The providers in the order of the file; Direct comes first where the file does not name it.
@@ -295,3 +325,7 @@ const REACHABILITIES: [(&str, Reachability); 3] = [
     (Reachability::Direct.as_str(), Reachability::Direct),
     (Reachability::Private.as_str(), Reachability::Private),
 ];
+
+/// Where secrets rest, in words; none for the keyring where it works, else a sealed file.
+pub(super) const BACKENDS: [(&str, Option<Backend>); 3] =
+    [("auto", None), ("keyring", Some(Backend::Keyring)), ("file", Some(Backend::File))];

@@ -6,8 +6,9 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Lines;
-use super::resolve::OFF;
-use super::{Config, ConfigError, guard};
+use super::resolve::{BACKENDS, OFF};
+use super::{Config, ConfigError, guard, identity};
+use crate::domain::identity_provider::IdpSettings;
 use crate::domain::site::Site;
 use crate::domain::target::{Listen, Target};
 use crate::domain::text::shown;
@@ -26,7 +27,12 @@ pub fn show(path: &Path, uid: u32, origin: bool) -> Result<String, ConfigError> 
     let file = path.file_name().map(|name| shown(&name.to_string_lossy())).unwrap_or_default();
     let mut page = Page { out: String::new(), root: &root, origin, lines: Lines::new(&text), file };
     page.policy_and_ui(&config);
+    page.network(&config);
+    page.identity_and_vault(&config);
     page.providers(&config);
+    for idp in &config.identity_providers {
+        page.identity_provider(idp);
+    }
     for site in config.catalogue.sites.values() {
         page.site(site);
     }
@@ -60,6 +66,36 @@ impl<'a> Page<'a> {
         self.line(table, "mouse", config.ui.mouse);
         self.line(table, "colour", config.ui.colour.as_str());
         self.line(table, "ascii", config.ui.ascii.as_str());
+    }
+
+    fn network(&mut self, config: &Config) {
+        let table = self.root.get("network").map(toml::Spanned::get_ref);
+        self.out.push_str("\n[network]\n");
+        self.line(table, "use-environment-proxy", config.network.use_environment_proxy);
+        self.optional(table, "ca-file", path_text(config.network.ca_file.as_deref()));
+    }
+
+    fn identity_and_vault(&mut self, config: &Config) {
+        let identity = &config.identity;
+        let table = self.root.get("identity").map(toml::Spanned::get_ref);
+        self.out.push_str("\n[identity]\n");
+        self.line(table, "hash-memory-mib", identity.hash_memory_kib / 1024);
+        self.line(table, "hash-passes", identity.hash_passes);
+        self.line(table, "hash-lanes", identity.hash_lanes);
+        let vault = &config.vault;
+        let word = BACKENDS.iter().find(|(_, backend)| *backend == vault.backend);
+        let table = self.root.get("vault").map(toml::Spanned::get_ref);
+        self.out.push_str("\n[vault]\n");
+        self.line(table, "backend", word.map_or("auto", |(word, _)| word));
+        self.optional(table, "passphrase-file", path_text(vault.passphrase_file.as_deref()));
+    }
+
+    fn identity_provider(&mut self, idp: &IdpSettings) {
+        let table = self.item("identity-provider", idp.id.as_str());
+        self.out.push_str("\n[[identity-provider]]\n");
+        for line in identity::lines(idp) {
+            self.line(table, line.key, line.value);
+        }
     }
 
     fn providers(&mut self, config: &Config) {
@@ -149,4 +185,9 @@ impl<'a> Page<'a> {
         };
         self.out.push_str(&format!("{key} = {value}  # {from}\n"));
     }
+}
+
+/// A path as text; it came from a text, so nothing is lost.
+fn path_text(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.to_string_lossy().into_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -21,6 +22,7 @@ pub(super) fn label(key: &str, text: Option<&Spanned<String>>) -> Result<Option<
     Ok(Some(text.get_ref().clone()))
 }
 
+/// Refuses what is too long to be shown, or holds what a terminal would act on or hide.
 pub(super) fn check_plain(key: &str, text: &Spanned<String>) -> Result<(), Flaw> {
     let length = text.get_ref().chars().count();
     let what = if length > LABEL_CHARS_MAX {
@@ -41,6 +43,22 @@ pub(super) fn argument(key: &str, text: Option<&Spanned<String>>) -> Result<Opti
         return Err(Flaw::new(text.span(), what).hint("write a name that starts with a letter"));
     }
     label(key, text)
+}
+
+/// A file that may be named: its path does not depend on the current directory.
+pub(super) fn path(key: &str, text: Option<&Spanned<String>>) -> Result<Option<PathBuf>, Flaw> {
+    let Some(text) = text else { return Ok(None) };
+    let path = text.get_ref().as_str();
+    let what = if path.chars().any(must_show) {
+        format!("`{key}` holds a control or invisible character: `{}`", shown(path))
+    } else if path.len() > PATH_BYTES_MAX {
+        format!("`{key}` has {} bytes; a path has at most {PATH_BYTES_MAX}", path.len())
+    } else if !path.starts_with('/') {
+        format!("`{key}`: `{}` is not an absolute path", shown(path))
+    } else {
+        return Ok(Some(path.into()));
+    };
+    Err(Flaw::new(text.span(), what).hint("write the whole path, from `/` on"))
 }
 
 pub(super) fn word<T: Copy>(
@@ -129,3 +147,5 @@ impl Seen {
 }
 
 const LABEL_CHARS_MAX: usize = 100;
+/// PATH_MAX of Linux, less the byte that ends it.
+const PATH_BYTES_MAX: usize = 4095;

@@ -38,6 +38,7 @@ fn the_example_says_what_holds_without_a_file() {
 fn the_examples_in_the_example_are_right() {
     let config = parse(&uncommented());
     assert_eq!(config.catalogue.sites.len(), 1);
+    assert_eq!(config.identity_providers.len(), 2);
     assert_eq!(config.catalogue.targets.len(), 1);
 }
 
@@ -52,7 +53,17 @@ fn every_key_stands_in_the_example() {
 
 #[test]
 fn every_key_that_the_parser_knows_is_in_the_example() {
-    for header in ["[policy]", "[ui]", "[[provider]]", "[[site]]", "[[target]]"] {
+    for header in [
+        "[policy]",
+        "[ui]",
+        "[network]",
+        "[identity]",
+        "[vault]",
+        "[[provider]]",
+        "[[identity-provider]]",
+        "[[site]]",
+        "[[target]]",
+    ] {
         let text = format!("{header}\nno-such-key-anywhere = 1");
         let error = Config::parse(Path::new("config.toml"), &text).unwrap_err();
         let hint = error.hint().unwrap();
@@ -67,7 +78,12 @@ fn every_key_that_the_parser_knows_is_in_the_example() {
 fn what_counts_is_shown_with_where_it_came_from() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
-    let text = "[policy]\nidle = \"15m\"\n\n[[site]]\nid = \"acme\"\n\n[[target]]\nid = \"db\"\n\
+    let text = "[policy]\nidle = \"15m\"\n\n[identity]\nhash-memory-mib = 128\n\n\
+                [vault]\npassphrase-file = \"/run/keys/vault\"\n\n\
+                [[identity-provider]]\nid = \"entra\"\nkind = \"entra-id\"\n\
+                tenant = \"8F1C2D3E-4B5A-4C6D-8E7F-0123456789AB\"\nclient-id = \"0c9b\"\n\
+                client-secret = \"vault:idp-entra\"\ndomains = [\"ACME.example\"]\n\n\
+                [[site]]\nid = \"acme\"\n\n[[target]]\nid = \"db\"\n\
                 site = \"acme\"\nkind = \"postgres\"\naddress = \"DB.acme:5432\"\nlocal-port = 15432\n";
     std::fs::write(&path, text).unwrap();
     let uid = rustix::process::getuid().as_raw();
@@ -84,27 +100,49 @@ fn what_counts_is_shown_with_where_it_came_from() {
         colour = "auto"  # default
         ascii = "auto"  # default
 
+        [network]
+        use-environment-proxy = true  # default
+
+        [identity]
+        hash-memory-mib = 128  # config.toml:5
+        hash-passes = 3  # default
+        hash-lanes = 1  # default
+
+        [vault]
+        backend = "auto"  # default
+        passphrase-file = "/run/keys/vault"  # config.toml:8
+
         [[provider]]
         id = "direct"  # default
         kind = "direct"  # default
         enabled = true  # default
 
+        [[identity-provider]]
+        id = "entra"  # config.toml:11
+        kind = "entra-id"  # config.toml:12
+        tenant = "8f1c2d3e-4b5a-4c6d-8e7f-0123456789ab"  # config.toml:13
+        client-id = "0c9b"  # config.toml:14
+        client-secret = "vault:idp-entra"  # config.toml:15
+        scopes = ["profile", "email"]  # default
+        domains = ["acme.example"]  # config.toml:16
+        break-glass = "always"  # default
+
         [[site]]
-        id = "acme"  # config.toml:5
+        id = "acme"  # config.toml:19
         name = "acme"  # default
         private-ranges = []  # default
         providers = []  # default
 
         [[target]]
-        id = "db"  # config.toml:8
+        id = "db"  # config.toml:22
         name = "db"  # default
-        site = "acme"  # config.toml:9
-        kind = "postgres"  # config.toml:10
-        address = "db.acme:5432"  # config.toml:11
+        site = "acme"  # config.toml:23
+        kind = "postgres"  # config.toml:24
+        address = "db.acme:5432"  # config.toml:25
         reachability = "auto"  # default
         approval = "none"  # default
         listen = "loopback"  # default
-        local-port = 15432  # config.toml:12
+        local-port = 15432  # config.toml:26
         idle = "15m"  # policy.idle
     "#);
     let shown = show(&path, uid, false).unwrap();

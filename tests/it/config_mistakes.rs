@@ -5,14 +5,14 @@ use std::path::Path;
 
 use breakglass::config::Config;
 
-fn report(text: &str) -> String {
+pub fn report(text: &str) -> String {
     match Config::parse(Path::new("/home/ana/config.toml"), text) {
         Ok(_) => "no mistake".to_owned(),
         Err(error) => error.report().to_string(),
     }
 }
 
-fn reports(texts: &[&str]) -> String {
+pub fn reports(texts: &[&str]) -> String {
     let mut all = String::new();
     for text in texts {
         writeln!(all, "{}\n", report(text)).unwrap();
@@ -64,7 +64,7 @@ fn what_is_not_toml() {
 fn unknown_keys_and_tables() {
     insta::assert_snapshot!(reports(&[
         "[polcy]\nidle = \"off\"",
-        "[network]\nproxy = \"x\"",
+        "[engine]\nproxy = \"x\"",
         "[policy]\nduration-mx = \"8h\"",
         "[ui]\n\ncolor = \"never\"",
         "[[target]]\nid = \"db\"\n[target.password]\nvalue = \"hunter2\"",
@@ -75,8 +75,8 @@ fn unknown_keys_and_tables() {
         config: /home/ana/config.toml:1:2: there is no table or key `polcy`
           hint: did you mean `policy`?
 
-        config: /home/ana/config.toml:1:2: there is no table or key `network`
-          hint: it is one of `policy`, `ui`, `provider`, `site` or `target`
+        config: /home/ana/config.toml:1:2: there is no table or key `engine`
+          hint: it is one of `policy`, `ui`, `network`, `identity`, `vault`, `provider`, `identity-provider`, `site` or `target`
 
         config: /home/ana/config.toml:2:1: there is no key `duration-mx` in `policy`
           hint: did you mean `duration-max`?

@@ -19,6 +19,7 @@ mod cli_support;
 mod cli_targets;
 mod config_edit;
 mod config_example;
+mod config_identity;
 mod config_mistakes;
 mod config_places;
 mod demo;
