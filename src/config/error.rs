@@ -102,6 +102,14 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// What was asked for may not stand in a configuration.
+    #[error("{what}")]
+    Refused {
+        /// What is wrong with it.
+        what: String,
+        /// What to ask for instead.
+        hint: Option<String>,
+    },
     /// The file is written in a way that we cannot edit.
     #[error("cannot edit `{}`: {why}", path_shown(.path))]
     Uneditable {
@@ -117,7 +125,7 @@ impl ConfigError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Mistake { hint, .. } => hint.clone(),
+            Self::Mistake { hint, .. } | Self::Refused { hint, .. } => hint.clone(),
             Self::NotText { .. } => Some("save the file as UTF-8".into()),
             Self::TooLarge { path, .. } => {
                 Some(format!("is this the right file? ls -l {}", quoted(path)))
@@ -146,6 +154,7 @@ impl ConfigError {
     pub fn report(&self) -> Report {
         let kind = match self {
             Self::Unwritable { .. } => Kind::Unavailable,
+            Self::Refused { .. } => Kind::Usage,
             _ => Kind::Config,
         };
         let report = Report::of(kind, self);
@@ -214,6 +223,13 @@ impl Flaw {
             None => self.what,
         };
         ConfigError::Mistake { path: path.to_owned(), line, column, what, hint: self.hint }
+    }
+}
+
+/// A mistake in what was never in a file.
+impl From<Flaw> for ConfigError {
+    fn from(flaw: Flaw) -> Self {
+        Self::Refused { what: flaw.what, hint: flaw.hint }
     }
 }
 

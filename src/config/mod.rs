@@ -35,7 +35,7 @@ pub use guard::{FILE_BYTES_MAX, private_dir};
 pub use identity::IDENTITY_PROVIDERS_MAX;
 pub use paths::{Environment, Overrides, Places};
 pub use show::show;
-pub use write::set_provider_enabled;
+pub use write::{put_identity_provider, remove_identity_provider, set_provider_enabled};
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::ProviderId;

@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::edit::with_provider_enabled;
-use super::{Config, ConfigError, guard};
-use crate::domain::id::ProviderId;
+use super::edit::{
+    identity_provider_table, with_identity_provider, with_provider_enabled,
+    without_identity_provider,
+};
+use super::{Config, ConfigError, guard, parse};
+use crate::domain::id::{IdpId, ProviderId};
+use crate::domain::identity_provider::IdpSettings;
 
 /// Switches a provider on or off in the file, and returns the configuration as it is then.
 ///
@@ -26,25 +30,87 @@ pub fn set_provider_enabled(
     provider: &ProviderId,
     enabled: bool,
 ) -> Result<Config, ConfigError> {
+    let switched = |config: &mut Config| {
+        let known = config.providers.iter_mut().find(|known| known.id == *provider);
+        known.ok_or_else(|| uneditable(path, "it has no such provider"))?.enabled = enabled;
+        Ok(())
+    };
+    change(path, uid, switched, |text| with_provider_enabled(text, provider.as_str(), enabled))
+}
+
+/// Puts an identity provider into the file, or changes what the file says of the one with its id,
+/// and returns the configuration as it is then: a tenant and domains are in lower case there.
+///
+/// Of the one that is there, comments and order are kept; values that say the same stay as they
+/// are written.
+///
+/// # Errors
+///
+/// When the settings may not stand in a configuration; otherwise those of
+/// [`set_provider_enabled`]. The file is then as it was.
+pub fn put_identity_provider(
+    path: &Path,
+    uid: u32,
+    idp: &IdpSettings,
+) -> Result<Config, ConfigError> {
+    let idp = alone(std::slice::from_ref(idp))?.pop().unwrap_or_else(|| idp.clone());
+    let put = |config: &mut Config| {
+        let all = &mut config.identity_providers;
+        match all.iter_mut().find(|known| known.id == idp.id) {
+            Some(known) => *known = idp.clone(),
+            None => all.push(idp.clone()),
+        }
+        alone(all).map(drop)
+    };
+    change(path, uid, put, |text| with_identity_provider(text, &idp))
+}
+
+/// Takes an identity provider out of the file with the comment that stands directly above it, and
+/// returns the configuration as it is then. Where there is none of that id, nothing is written.
+///
+/// # Errors
+///
+/// Those of [`set_provider_enabled`], less the unknown provider. The file is then as it was.
+pub fn remove_identity_provider(path: &Path, uid: u32, idp: &IdpId) -> Result<Config, ConfigError> {
+    let removed = |config: &mut Config| {
+        config.identity_providers.retain(|known| known.id != *idp);
+        Ok(())
+    };
+    change(path, uid, removed, |text| without_identity_provider(text, idp))
+}
+
+/// Changes the file so that it says what `wish` makes of the configuration, and nothing else.
+fn change(
+    path: &Path,
+    uid: u32,
+    wish: impl FnOnce(&mut Config) -> Result<(), ConfigError>,
+    edit: impl FnOnce(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
     let before = guard::read(path, uid)?;
     let text = before.as_deref().unwrap_or_default();
-    let stands = |config: &Config| {
-        config.providers.iter().any(|known| known.id == *provider && known.enabled == enabled)
-    };
     let config = Config::parse(path, text)?;
-    if stands(&config) {
+    let mut wanted = config.clone();
+    wish(&mut wanted)?;
+    if wanted == config {
         return Ok(config);
     }
-    let uneditable =
-        |why: &str| ConfigError::Uneditable { path: path.to_owned(), why: why.to_owned() };
-    let edited = with_provider_enabled(text, provider.as_str(), enabled)
-        .ok_or_else(|| uneditable("it has no such provider"))?;
-    let config = Config::parse(path, &edited)?;
-    if !stands(&config) {
-        return Err(uneditable("the provider is written in a way that this program cannot change"));
-    }
+    let edited =
+        edit(text).filter(|edited| Config::parse(path, edited).is_ok_and(|it| it == wanted));
+    let edited = edited.ok_or_else(|| {
+        uneditable(path, "what it says of this is written in a way that this program cannot change")
+    })?;
     replace(path, uid, before.as_deref(), &edited)?;
-    Ok(config)
+    Ok(wanted)
+}
+
+/// Returns identity providers as a file that says nothing else would be read.
+fn alone(all: &[IdpSettings]) -> Result<Vec<IdpSettings>, ConfigError> {
+    let text: String = all.iter().map(identity_provider_table).collect();
+    Ok(parse::parse(&text)?.identity_providers)
+}
+
+fn uneditable(path: &Path, why: &str) -> ConfigError {
+    ConfigError::Uneditable { path: path.to_owned(), why: why.to_owned() }
 }
 
 /// Puts a new file in place of the one that was read, or of none.
