@@ -2,7 +2,8 @@
 # The end-to-end suite: the program as it is installed, against real peers.
 #
 # Needs root (it makes UNIX users of its own, to see that one cannot use another's endpoint), and
-# Debian's packages postgresql, tmux, socat and python3, which it installs where they are missing.
+# Debian's packages postgresql, tmux, socat, python3, curl, nodejs and npm, which it installs where
+# they are missing; npm fetches an OpenID provider from its registry (tests/e2e/idp).
 # It listens on loopback only and ends what it started.
 #
 #   tests/e2e/run.sh [WALK...]      all walks, or those named: 10-postgres, 20-screens, ...
@@ -18,7 +19,7 @@ fi
 
 missing=()
 for pair in psql:postgresql-client tmux:tmux socat:socat python3:python3 setpriv:util-linux \
-    pgrep:procps; do
+    pgrep:procps curl:curl node:nodejs npm:npm; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
@@ -47,7 +48,9 @@ clean_up() {
     for pid in $(pgrep -f "$ROOM/breakglass" || true); do
         kill "$pid" 2>/dev/null || true
     done
-    [ -f "$ROOM/postgres.pid" ] && kill "$(cat "$ROOM/postgres.pid")" 2>/dev/null || true
+    for pid in "$ROOM/postgres.pid" "$ROOM/idp/pid"; do
+        [ -f "$pid" ] && kill "$(cat "$pid")" 2>/dev/null || true
+    done
     sleep 0.3
     rm -rf "$ROOM"
     userdel "$OPERATOR" 2>/dev/null || true
