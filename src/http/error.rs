@@ -204,13 +204,15 @@ pub(super) fn of(failed: &reqwest::Error, asked: &Asked, limits: &Limits) -> Htt
         };
         return HttpError::TimedOut { origin, phase, after };
     }
+    let cut = "it sent no whole HTTP answer".to_owned();
     match find::<io::Error>(failed).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => HttpError::Refused { origin },
+        Some(io::ErrorKind::UnexpectedEof) => HttpError::Broken { origin, why: cut },
         Some(kind) => HttpError::Broken { origin, why: kind.to_string() },
         None if failed.is_connect() => {
             HttpError::Broken { origin, why: "no connection, or the proxy refused it".into() }
         }
-        None => HttpError::Broken { origin, why: "it ended in the middle of an answer".into() },
+        None => HttpError::Broken { origin, why: cut },
     }
 }
 

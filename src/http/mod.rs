@@ -18,13 +18,16 @@ mod tls;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AGE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, redirect};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::domain::text;
@@ -65,52 +68,69 @@ impl Default for Limits {
 }
 
 /// The client. Cheap to clone; clones share their connections.
+///
+/// Reading the certificates of a host takes a while, so it is done when something is sent first,
+/// away from everybody who must not wait.
 #[derive(Clone, Debug)]
-pub struct Http {
+pub struct Http(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    trust: Trust,
+    limits: Limits,
+    clients: OnceCell<Clients>,
+}
+
+#[derive(Debug)]
+struct Clients {
     abroad: Client,
     loopback: Client,
-    limits: Limits,
 }
 
 impl Http {
-    /// Makes the client. Reads the certificates of the host and of `trust`.
+    /// Makes the client. Nothing is read and nothing sent yet.
+    #[must_use]
+    pub fn new(trust: Trust, limits: Limits) -> Self {
+        Self(Arc::new(Inner { trust, limits, clients: OnceCell::new() }))
+    }
+
+    /// Reads the certificates of the host and of its [`Trust`], if that was not done yet.
     ///
     /// # Errors
     ///
-    /// When the file of `trust` cannot be read or holds no certificate.
-    pub fn new(trust: &Trust, limits: Limits) -> Result<Self, HttpError> {
-        let tls = tls::settings(trust)?;
-        let builder = || {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Resolver)
-                .redirect(redirect::Policy::none())
-                .referer(false)
-                .connect_timeout(limits.connect.min(limits.total).to_std())
-                .pool_idle_timeout(POOL_IDLE)
-                .user_agent(concat!("breakglass/", env!("CARGO_PKG_VERSION")))
+    /// When the file of further certificates cannot be read or holds none. It is tried again with
+    /// the next thing that is sent.
+    pub async fn ready(&self) -> Result<(), HttpError> {
+        self.clients().await.map(|_| ())
+    }
+
+    async fn clients(&self) -> Result<&Clients, HttpError> {
+        let make = || async {
+            let (trust, limits) = (self.0.trust.clone(), self.0.limits);
+            let made = tokio::task::spawn_blocking(move || Clients::new(&trust, limits)).await;
+            made.unwrap_or(Err(HttpError::Setup))
         };
-        let built = |builder: reqwest::ClientBuilder| builder.build().map_err(|_| HttpError::Setup);
-        let loopback = built(builder().no_proxy())?;
-        let abroad = if trust.use_environment { built(builder())? } else { loopback.clone() };
-        Ok(Self { abroad, loopback, limits })
+        self.0.clients.get_or_try_init(make).await
     }
 
     /// Asks, and reads the whole answer, whatever its status is.
     ///
     /// # Errors
     ///
-    /// When there is no answer, it leads elsewhere, or it is not within the limits.
+    /// When there is no answer, it leads elsewhere, it is not within the limits, or the client is not
+    /// [ready](Self::ready).
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
         let url = allowed(request.url())?;
         let asked = Asked::of(&url);
-        let total = request.total().map_or(self.limits.total, |asked| asked.min(self.limits.total));
+        let limits = self.0.limits;
+        let total = request.total().map_or(limits.total, |asked| asked.min(limits.total));
+        let limits = Limits { total, ..limits };
+        let clients = self.clients().await?;
         let deadline = Instant::now() + total.to_std();
-        let client = if asked.is_loopback { &self.loopback } else { &self.abroad };
+        let client = if asked.is_loopback { &clients.loopback } else { &clients.abroad };
         let sent = request.into_sendable(client, url.clone())?;
         let late =
             |phase| HttpError::TimedOut { origin: asked.origin.clone(), phase, after: total };
-        let limits = Limits { total, ..self.limits };
         let answered = timeout_at(deadline, sent.send()).await;
         let response = answered
             .map_err(|_| late(Phase::Waiting))?
@@ -127,6 +147,26 @@ impl Http {
             .await
             .map_err(|_| late(Phase::Reading))??;
         Ok(Answer::new(asked.address, status, retry_after, date, body))
+    }
+}
+
+impl Clients {
+    fn new(trust: &Trust, limits: Limits) -> Result<Self, HttpError> {
+        let tls = tls::settings(trust)?;
+        let builder = || {
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Resolver)
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(limits.connect.min(limits.total).to_std())
+                .pool_idle_timeout(POOL_IDLE)
+                .user_agent(concat!("breakglass/", env!("CARGO_PKG_VERSION")))
+        };
+        let built = |builder: reqwest::ClientBuilder| builder.build().map_err(|_| HttpError::Setup);
+        let loopback = built(builder().no_proxy())?;
+        let abroad = if trust.use_environment { built(builder())? } else { loopback.clone() };
+        Ok(Self { abroad, loopback })
     }
 }
 
@@ -195,14 +235,16 @@ async fn read(
     mut response: reqwest::Response,
     asked: &Asked,
     limits: &Limits,
-) -> Result<Vec<u8>, HttpError> {
+) -> Result<Zeroizing<Vec<u8>>, HttpError> {
     let too_large =
         || HttpError::TooLarge { address: asked.address.clone(), bytes_max: limits.bytes_max };
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |announced| announced > limits.bytes_max) {
         return Err(too_large());
     }
-    let mut body = vec![];
+    // Room for all of it at once: a body that moves while it grows leaves copies behind.
+    let room = usize::try_from(announced).unwrap_or(0);
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(body),

@@ -134,9 +134,9 @@ impl Answer {
         status: StatusCode,
         retry_after: Option<Span>,
         date: Option<Timestamp>,
-        body: Vec<u8>,
+        body: Zeroizing<Vec<u8>>,
     ) -> Self {
-        Self { address, status: status.as_u16(), retry_after, date, body: Zeroizing::new(body) }
+        Self { address, status: status.as_u16(), retry_after, date, body }
     }
 
     /// True for a status of 200 to 299.
@@ -208,7 +208,7 @@ mod tests {
         let token = Request::get("https://idp.example.com").bearer(&Secret::new("hunter2"));
         assert!(!format!("{token:?}").contains("hunter2"));
         let body = br#"{"token":"hunter2"}"#.to_vec();
-        let answer = Answer::new("https://x".into(), StatusCode::OK, None, None, body);
+        let answer = Answer::new("https://x".into(), StatusCode::OK, None, None, body.into());
         assert!(!format!("{answer:?}").contains("hunter2"));
         let wrong = answer.json::<Vec<u8>>().unwrap_err();
         assert!(!format!("{wrong} {wrong:?}").contains("hunter2"));

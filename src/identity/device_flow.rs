@@ -40,6 +40,15 @@ pub struct DeviceAnswer {
     pub interval: Option<u64>,
 }
 
+/// What the identity provider gives at the end (RFC 6749, section 5.1), as it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Grant {
+    /// Who the person is; still to be judged.
+    pub id_token: Option<Secret>,
+    /// With what more may be asked about the person.
+    pub access_token: Option<Secret>,
+}
+
 /// A sign-in that waits for a person.
 #[derive(Clone, Debug)]
 pub struct DeviceFlow {
@@ -65,8 +74,8 @@ pub enum Next {
 /// What came of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The person signed in; here is the ID token.
-    Granted(Secret),
+    /// The person signed in.
+    Granted(Grant),
     /// An error of OAuth, by its code, with the identity provider's own number for it.
     Refused {
         /// `authorization_pending`, `access_denied`, ...; clean text.
@@ -87,7 +96,7 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The person signed in; the ID token is still to be judged.
-    Granted(Secret),
+    Granted(Grant),
     /// The person, or a rule there, said no.
     Declined,
     /// Nobody decided in time.
@@ -142,7 +151,7 @@ impl DeviceFlow {
             return;
         }
         match answer {
-            Answer::Granted(token) => self.outcome = Some(Outcome::Granted(token)),
+            Answer::Granted(grant) => self.outcome = Some(Outcome::Granted(grant)),
             Answer::Refused { code, detail } => self.refused(&code, detail.as_deref(), now),
             Answer::Trouble { why, retry_after } => self.troubled(why, retry_after, now),
         }
@@ -240,6 +249,10 @@ mod tests {
         Span::from_seconds(seconds)
     }
 
+    fn grant() -> Grant {
+        Grant { id_token: Some(Secret::new("token")), access_token: None }
+    }
+
     fn refused(code: &str) -> Answer {
         Answer::Refused { code: code.into(), detail: None }
     }
@@ -256,8 +269,8 @@ mod tests {
         flow.take_in(refused("authorization_pending"), s(4));
         assert_eq!(flow.next(s(4)), Next::WaitUntil(s(7)));
         assert_eq!(flow.next(s(7)), Next::Poll);
-        flow.take_in(Answer::Granted(Secret::new("token")), s(7));
-        assert_eq!(flow.next(s(7)), Next::Done(Outcome::Granted(Secret::new("token"))));
+        flow.take_in(Answer::Granted(grant()), s(7));
+        assert_eq!(flow.next(s(7)), Next::Done(Outcome::Granted(grant())));
     }
 
     #[test]
@@ -348,7 +361,7 @@ mod tests {
     fn what_is_done_stays_done() {
         let mut flow = DeviceFlow::new(900, None);
         flow.take_in(refused("access_denied"), s(5));
-        flow.take_in(Answer::Granted(Secret::new("token")), s(6));
+        flow.take_in(Answer::Granted(grant()), s(6));
         flow.take_in(trouble("late", None), s(7));
         assert_eq!(flow.next(s(5_000)), Next::Done(Outcome::Declined));
     }

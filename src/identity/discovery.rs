@@ -25,6 +25,8 @@ pub struct Document {
     pub token_endpoint: String,
     /// Where its keys are.
     pub jwks_uri: String,
+    /// Where more is told about a person than in the token.
+    pub userinfo_endpoint: Option<String>,
     /// How a client may say who it is; none where the document does not tell.
     pub token_auth_methods: Option<Vec<String>>,
 }
@@ -107,6 +109,10 @@ pub fn read(body: &[u8], issuer: &str) -> Result<Document, DiscoveryError> {
         device_authorization_endpoint: endpoint("device_authorization_endpoint", Some(device))?,
         token_endpoint: endpoint("token_endpoint", document.token_endpoint)?,
         jwks_uri: endpoint("jwks_uri", document.jwks_uri)?,
+        userinfo_endpoint: document
+            .userinfo_endpoint
+            .map(|address| endpoint("userinfo_endpoint", Some(address)))
+            .transpose()?,
         token_auth_methods: document.token_endpoint_auth_methods_supported,
     })
 }
@@ -123,6 +129,7 @@ struct Wire {
     device_authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
     jwks_uri: Option<String>,
+    userinfo_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
@@ -152,7 +159,7 @@ mod tests {
             "token_endpoint": "https://tokens.example.com/token",
             "jwks_uri": "https://idp.example.com/keys",
             "token_endpoint_auth_methods_supported": ["client_secret_post"],
-            "userinfo_endpoint": 7,
+            "end_session_endpoint": 7,
         })
     }
 
@@ -183,6 +190,7 @@ mod tests {
             with("jwks_uri", none),
             with("token_endpoint", json!("http://idp.example.com/token")),
             with("token_endpoint", json!("http://127.0.0.1:9/token")),
+            with("userinfo_endpoint", json!("http://idp.example.com/me")),
             with("jwks_uri", json!("file:///etc/passwd")),
             read(b"<html>", ISSUER),
             read(b"[]", ISSUER),
@@ -199,6 +207,7 @@ mod tests {
         its discovery document names no `jwks_uri`
         its discovery document names `http://idp.example.com/token` as `token_endpoint`, which is not https
         its discovery document names `http://127.0.0.1:9/token` as `token_endpoint`, which is not https
+        its discovery document names `http://idp.example.com/me` as `userinfo_endpoint`, which is not https
         its discovery document names `file:///etc/passwd` as `jwks_uri`, which is not https
         `https://idp.example.com/realms/corp/.well-known/openid-configuration` holds no discovery document
         `https://idp.example.com/realms/corp/.well-known/openid-configuration` holds no discovery document

@@ -102,6 +102,9 @@ pub enum TokenError {
         /// How far `iat` or `nbf` lies ahead.
         seconds: i64,
     },
+    /// What the `UserInfo` endpoint says is about another person, or about nobody.
+    #[error("its UserInfo endpoint does not speak of the person in the ID token")]
+    Userinfo,
     /// The keys cannot be read.
     #[error("its keys cannot be read")]
     Keys,
@@ -136,6 +139,23 @@ pub fn verify(
     let claims = Claims(object(payload)?);
     claims.judge(expected, now)?;
     claims.identity(expected)
+}
+
+/// Adds the address that the `UserInfo` endpoint tells (section 5.3): where an access token is given
+/// as well, an identity provider may leave it out of the ID token (section 5.4). An answer that is not
+/// plain JSON, since it is signed, adds nothing.
+///
+/// # Errors
+///
+/// When the answer is about another person.
+pub fn with_userinfo(person: SsoIdentity, body: &[u8]) -> Result<SsoIdentity, TokenError> {
+    let Ok(claims) = serde_json::from_slice(body).map(Claims) else { return Ok(person) };
+    if claims.text("sub") != Ok(&person.subject) {
+        return Err(TokenError::Userinfo);
+    }
+    let email = claims.address("email");
+    let email_verified = email.is_some() && claims.is_true("email_verified");
+    Ok(SsoIdentity { email, email_verified, ..person })
 }
 
 /// What a verified token claims.
@@ -186,15 +206,14 @@ impl Claims {
     }
 
     fn identity(&self, expected: &Expected<'_>) -> Result<SsoIdentity, TokenError> {
-        let address = |claim| self.text(claim).ok().and_then(|text| text.parse::<Email>().ok());
-        let claimed = address("email");
+        let claimed = self.address("email");
         let (issuer, subject, verified, email) = match expected.tenant {
             None => (expected.issuer, self.text("sub")?, self.is_true("email_verified"), claimed),
             // Entra does not say that an address was verified. `xms_edov`, an optional claim, says
             // that the tenant owns its domain. A user name is never proof of an address.
             Some(tenant) => {
                 let verified = claimed.is_some() && self.is_true("xms_edov");
-                let email = claimed.or_else(|| address("preferred_username"));
+                let email = claimed.or_else(|| self.address("preferred_username"));
                 (tenant, self.text("oid")?, verified, email)
             }
         };
@@ -204,6 +223,10 @@ impl Claims {
             email_verified: verified && email.is_some(),
             email,
         })
+    }
+
+    fn address(&self, claim: &'static str) -> Option<Email> {
+        self.text(claim).ok()?.parse().ok()
     }
 
     fn same(&self, claim: &'static str, expected: &str) -> Result<(), TokenError> {

@@ -6,7 +6,8 @@
 //! A client secret is sent as the identity provider wants it: by HTTP Basic, which is what holds
 //! where it does not say (`OpenID` Connect Discovery 1.0, section 3), else in the form.
 //!
-//! Not here: the `UserInfo` endpoint. An address that is not in the ID token is not known.
+//! An address that is not in the ID token is asked for at the `UserInfo` endpoint, except of Entra,
+//! which does not say there whether it was verified.
 
 mod cache;
 mod probe;
@@ -19,7 +20,9 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 use url::{Url, form_urlencoded};
 
-use super::device_flow::{Answer, DeviceAnswer, DeviceFlow, Next, Outcome, meaning};
+use super::device_flow::{
+    Answer, DeviceAnswer, DeviceFlow, EXPIRES_SECONDS_MAX, Grant, Next, Outcome, meaning,
+};
 use super::discovery::{self, DiscoveryError, Document};
 use super::id_token::{self, Expected, Keys, TokenError};
 use super::{PendingSignOn, Prompt, SingleSignOn, SsoError, SsoIdentity};
@@ -78,6 +81,8 @@ impl SingleSignOn for Oidc {
         let shared = Arc::clone(&self.0);
         let caller = Caller { shared, idp: idp.clone(), secret: secret.cloned() };
         let document = caller.document().await?;
+        // Fetched before anybody types a code, which would be in vain without them.
+        caller.known_keys(&document).await?;
         let (device, started) = caller.code(&document).await?;
         let prompt = caller.prompt(&device)?;
         let flow = DeviceFlow::new(device.expires_in, device.interval);
@@ -114,7 +119,7 @@ impl PendingSignOn for Pending {
             }
         };
         match outcome {
-            Outcome::Granted(token) => self.caller.judge(&self.document, &token).await,
+            Outcome::Granted(grant) => self.caller.judge(&self.document, grant).await,
             other => Err(self.caller.failed(other)),
         }
     }
@@ -203,9 +208,10 @@ impl Caller {
         let complete = complete.filter(|complete| complete.origin() == page.origin());
         Ok(Prompt {
             user_code: text::shown(code),
-            verification_uri: text::shown(page.as_str()),
+            // A URL as the parser writes it holds nothing that a terminal would act on.
+            verification_uri: page.as_str().to_owned(),
             verification_uri_complete: complete.map(|url| url.as_str().to_owned()),
-            expires_in_seconds: device.expires_in,
+            expires_in_seconds: device.expires_in.min(EXPIRES_SECONDS_MAX),
         })
     }
 
@@ -228,11 +234,7 @@ impl Caller {
             retry_after: answer.retry_after,
         };
         if answer.is_success() {
-            // Without an ID token there is nothing to judge; an empty one says so below.
-            return match answer.json::<Tokens>() {
-                Ok(tokens) => Answer::Granted(tokens.id_token.unwrap_or_else(|| Secret::new(""))),
-                Err(why) => trouble(why),
-            };
+            return answer.json().map_or_else(trouble, Answer::Granted);
         }
         match refusal(&answer) {
             Some((code, detail)) if answer.status < 500 => Answer::Refused { code, detail },
@@ -240,12 +242,12 @@ impl Caller {
         }
     }
 
-    async fn judge(&self, document: &Document, token: &Secret) -> Result<SsoIdentity, SsoError> {
-        if token.is_empty() {
+    async fn judge(&self, document: &Document, grant: Grant) -> Result<SsoIdentity, SsoError> {
+        let Some(token) = grant.id_token else {
             return Err(
                 self.untrusted("it gave no ID token; is the scope `openid` allowed?".into())
             );
-        }
+        };
         let tenant = match &self.idp.kind {
             IdpKind::EntraId { tenant } => Some(tenant.as_str()),
             IdpKind::Oidc { .. } => None,
@@ -257,22 +259,50 @@ impl Caller {
             tenant,
         };
         let verify = |keys| id_token::verify(token.expose(), &keys, &expected, clock::wall());
-        let known = self.shared.cache().keys(&document.issuer, self.shared.clock.now());
-        let judged = match known {
-            Some(keys) => verify(keys),
-            None => verify(self.keys(document).await?),
-        };
-        let judged = match judged {
+        let judged = match verify(self.known_keys(document).await?) {
             Err(TokenError::UnknownKey { .. }) if self.may_ask_again(document) => {
                 verify(self.keys(document).await?)
             }
             other => other,
         };
-        judged.map_err(|why| self.untrusted(why.to_string()))
+        let person = judged.map_err(|why| self.untrusted(why.to_string()))?;
+        match (&document.userinfo_endpoint, grant.access_token) {
+            (Some(endpoint), Some(access)) if person.email.is_none() && tenant.is_none() => {
+                self.more(person, endpoint, &access).await
+            }
+            _ => Ok(person),
+        }
+    }
+
+    /// Asks for the address of a person whose ID token has none. No answer is no obstacle: only the
+    /// first sign-in needs the address.
+    async fn more(
+        &self,
+        person: SsoIdentity,
+        endpoint: &str,
+        access: &Secret,
+    ) -> Result<SsoIdentity, SsoError> {
+        let sent = self.shared.http.send(Request::get(endpoint).bearer(access)).await;
+        match sent.and_then(http::Answer::success) {
+            Ok(answer) => id_token::with_userinfo(person, answer.body())
+                .map_err(|why| self.untrusted(why.to_string())),
+            Err(why) => {
+                tracing::info!(idp = %self.idp.id, %why, "the UserInfo endpoint does not answer");
+                Ok(person)
+            }
+        }
     }
 
     fn may_ask_again(&self, document: &Document) -> bool {
         self.shared.cache().may_ask_again(&document.issuer, self.shared.clock.now())
+    }
+
+    async fn known_keys(&self, document: &Document) -> Result<Keys, SsoError> {
+        let known = self.shared.cache().keys(&document.issuer, self.shared.clock.now());
+        match known {
+            Some(keys) => Ok(keys),
+            None => self.keys(document).await,
+        }
     }
 
     async fn keys(&self, document: &Document) -> Result<Keys, SsoError> {
@@ -357,12 +387,6 @@ impl Shared {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What the token endpoint gives (RFC 6749, section 5.1); the other tokens are not wanted.
-#[derive(Deserialize)]
-struct Tokens {
-    id_token: Option<Secret>,
 }
 
 /// The error of OAuth in an answer (RFC 6749, section 5.2), and Entra's number for it. The prose

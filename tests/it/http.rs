@@ -1,16 +1,16 @@
 //! What an operator reads when nothing comes back over HTTP.
 
-use std::path::PathBuf;
-
 use breakglass::domain::time::Span;
 use breakglass::http::{Http, HttpError, Limits, Request, Trust};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::support::idp::{Idp, Reply};
 use crate::support::tls_server::TlsServer;
 
 fn client(trust: &Trust) -> Http {
-    Http::new(trust, Limits::default()).unwrap()
+    Http::new(trust.clone(), Limits::default())
 }
 
 async fn refused(url: &str) -> String {
@@ -20,7 +20,7 @@ async fn refused(url: &str) -> String {
 /// What one who waits little is told; the port of the server is hidden.
 async fn impatient(idp: &Idp, bytes_max: usize) -> String {
     let limits = Limits { total: Span::from_millis(300), bytes_max, ..Limits::default() };
-    let http = Http::new(&Trust::default(), limits).unwrap();
+    let http = Http::new(Trust::default(), limits);
     let url = format!("{}/x", idp.issuer);
     let said = http.send(Request::get(url)).await.unwrap_err().to_string();
     said.replace(&idp.issuer, "IDP")
@@ -72,6 +72,49 @@ async fn nobody_there_and_no_such_name_differ() {
     ");
 }
 
+/// Takes connections, writes this, and hangs up or keeps silent.
+async fn raw(writes: &'static [u8], hangs_up: bool) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut kept = vec![];
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let _read = stream.read(&mut request).await.unwrap();
+            stream.write_all(writes).await.unwrap();
+            if !hangs_up {
+                kept.push(stream);
+            }
+        }
+    });
+    (port, tasks)
+}
+
+#[tokio::test]
+async fn what_speaks_no_http_or_breaks_off_says_so() {
+    let mut said = vec![];
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}";
+    for writes in [b"".as_slice(), b"SSH-2.0-OpenSSH_9.2\r\n\r\n", cut] {
+        let (port, _tasks) = raw(writes, true).await;
+        let url = format!("http://127.0.0.1:{port}");
+        said.push(refused(&url).await.replace(&url, "IDP"));
+    }
+    let limits = Limits { connect: Span::from_millis(300), ..Limits::default() };
+    let http = Http::new(Trust::default(), limits);
+    let (port, _tasks) = raw(b"", false).await;
+    let silent = format!("https://localhost:{port}");
+    let error = http.send(Request::get(&silent)).await.unwrap_err();
+    said.push(error.to_string().replace(&silent, "IDP"));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    the connection to `IDP` failed: it sent no whole HTTP answer
+    the connection to `IDP` failed: it sent no whole HTTP answer
+    the connection to `IDP` failed: it sent no whole HTTP answer
+    `IDP` took no connection within 300 ms
+    ");
+}
+
 #[tokio::test]
 async fn every_answer_has_an_end() {
     let mut said = vec![];
@@ -117,21 +160,29 @@ async fn a_status_is_told_by_its_meaning() {
     ");
 }
 
-#[test]
-fn a_file_of_certificates_that_is_none_is_refused_at_once() {
+#[tokio::test]
+async fn a_file_of_certificates_that_is_none_is_refused_until_it_is_one() {
     let dir = tempfile::tempdir().unwrap();
-    let empty = dir.path().join("empty.pem");
-    std::fs::write(&empty, "nothing\n").unwrap();
-    let wrong = dir.path().join("wrong.pem");
-    std::fs::write(&wrong, "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").unwrap();
-    let said = [dir.path().join("missing.pem"), empty, wrong].map(|file: PathBuf| {
-        let trust = Trust { ca_file: Some(file), ..Trust::default() };
-        let error: HttpError = Http::new(&trust, Limits::default()).unwrap_err();
-        error.to_string().replace(dir.path().to_str().unwrap(), "DIR")
-    });
+    let file = dir.path().join("ca.pem");
+    let http = client(&Trust { ca_file: Some(file.clone()), ..Trust::default() });
+    let mut said = vec![];
+    for text in [
+        None,
+        Some("nothing\n"),
+        Some("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let error: HttpError = http.ready().await.unwrap_err();
+        said.push(error.to_string().replace(dir.path().to_str().unwrap(), "DIR"));
+    }
     insta::assert_snapshot!(said.join("\n"), @r"
-    the file of certificates `DIR/missing.pem` does not exist
-    the file of certificates `DIR/empty.pem` holds no certificate
-    the file of certificates `DIR/wrong.pem` is not a file of certificates in PEM
+    the file of certificates `DIR/ca.pem` does not exist
+    the file of certificates `DIR/ca.pem` holds no certificate
+    the file of certificates `DIR/ca.pem` is not a file of certificates in PEM
     ");
+    let server = TlsServer::start("Corp Root 1", "localhost", 2999).await;
+    std::fs::copy(&server.ca_file, &file).unwrap();
+    assert!(http.send(Request::get(&server.url)).await.is_ok());
 }

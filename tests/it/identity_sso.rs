@@ -27,7 +27,7 @@ fn sso() -> Oidc {
 
 fn impatient(total: Span) -> Oidc {
     let limits = Limits { total, ..Limits::default() };
-    let http = Http::new(&Trust::default(), limits).unwrap();
+    let http = Http::new(Trust::default(), limits);
     Oidc::at_pace(http, Duration::from_millis(1))
 }
 
@@ -304,6 +304,45 @@ async fn a_new_key_is_fetched_and_an_invented_one_at_most_once_a_minute() {
         );
     }
     assert_eq!(idp.asked("/keys").len(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_in_the_token_is_asked_for() {
+    let idp = Idp::start().await;
+    let endpoint = format!("{}/me", idp.issuer);
+    idp.behave(|manners| {
+        manners.document = json!({ "userinfo_endpoint": endpoint });
+        manners.claims = json!({"email": null, "email_verified": null});
+        manners.person =
+            json!({"sub": "alice-1", "email": "alice@example.com", "email_verified": true});
+    });
+    let person = sign_in(&sso(), &idp).await.unwrap();
+    assert_eq!(person.email, Some("alice@example.com".parse().unwrap()));
+    assert!(person.email_verified);
+    assert_eq!(idp.asked("/me")[0].authorization.as_deref(), Some("Bearer x"));
+    // One that is down costs nobody the sign-in; one that speaks of somebody else does.
+    idp.behave(|manners| manners.instead = vec![("/me", Reply::Status(503, None))]);
+    let person = sign_in(&sso(), &idp).await.unwrap();
+    assert_eq!((person.email, person.email_verified), (None, false));
+    idp.behave(|manners| {
+        manners.instead.clear();
+        manners.person = json!({"sub": "bob-1", "email": "bob@example.com"});
+    });
+    let refused = sign_in(&sso(), &idp).await.unwrap_err();
+    insta::assert_snapshot!(refused, @"`corp` gave an answer that cannot be trusted: its UserInfo endpoint does not speak of the person in the ID token");
+    // A token with an address is enough.
+    idp.behave(|manners| manners.claims = json!({}));
+    assert!(sign_in(&sso(), &idp).await.is_ok());
+    assert_eq!(idp.asked("/me").len(), 3);
+}
+
+#[tokio::test]
+async fn nobody_types_a_code_where_the_keys_cannot_be_had() {
+    let idp = Idp::start().await;
+    idp.behave(|manners| manners.instead = vec![("/keys", Reply::Status(500, None))]);
+    let refused = sign_in(&sso(), &idp).await.unwrap_err();
+    insta::assert_snapshot!(refused, @"`corp` cannot be reached: `IDP/keys` answered 500: it has trouble of its own");
+    assert!(idp.asked("/device").is_empty());
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub struct Manners {
     pub claims: Value,
     /// The token itself, in the place of a good one.
     pub token: Option<Value>,
+    /// What it tells of a person beside the token; nothing unless the document names `/me`.
+    pub person: Value,
     /// With what it signs.
     pub key: SigningKey,
     /// What it publishes.
@@ -104,6 +106,7 @@ impl Idp {
             before_token: VecDeque::new(),
             claims: json!({}),
             token: None,
+            person: json!({}),
             published: vec![key.public()],
             key,
             instead: vec![],
@@ -215,6 +218,7 @@ fn decide(state: &Shared, asked: Asked) -> Option<Response> {
             "/.well-known/openid-configuration" => json_text(inner.document()),
             "/device" => json_text(inner.code()),
             "/token" => inner.token(),
+            "/me" => json_text(inner.manners.person.clone()),
             "/keys" => json_text(json!({"keys": inner.manners.published})),
             _ => StatusCode::NOT_FOUND.into_response(),
         },
