@@ -112,8 +112,9 @@ async fn a_code_that_expires_tells_idleness_from_trouble() {
         manners.before_token = vec![Reply::Error("authorization_pending"); 10].into();
     });
     let down = said(|manners| {
-        manners.code = json!({"expires_in": 12, "interval": 5});
-        manners.before_token = vec![Reply::Status(503, None); 10].into();
+        // Long enough for one question at the least, on a busy machine too.
+        manners.code = json!({"expires_in": 600, "interval": 5});
+        manners.before_token = vec![Reply::Status(503, None); 1_000].into();
     });
     let said = [idle.await, down.await];
     insta::assert_snapshot!(said.join("\n"), @r"
