@@ -23,6 +23,7 @@
 pub mod device_flow;
 pub mod discovery;
 pub mod id_token;
+pub mod login;
 pub mod oidc;
 
 use async_trait::async_trait;
