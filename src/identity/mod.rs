@@ -20,6 +20,7 @@
 //! Not here: accounts and lists themselves (`domain`), where they are kept (`store`), and who may
 //! change them (`domain::role`); the engine puts these together.
 
+pub mod codes;
 pub mod device_flow;
 pub mod discovery;
 pub mod id_token;
