@@ -24,6 +24,7 @@ pub mod codes;
 pub mod device_flow;
 pub mod discovery;
 pub mod id_token;
+pub mod lockout;
 pub mod login;
 pub mod oidc;
 
