@@ -23,10 +23,12 @@
 pub mod codes;
 pub mod device_flow;
 pub mod discovery;
+pub mod hashing;
 pub mod id_token;
 pub mod lockout;
 pub mod login;
 pub mod oidc;
+pub mod password;
 
 use async_trait::async_trait;
 use thiserror::Error;
