@@ -22,7 +22,9 @@
 
 pub mod codes;
 pub mod device_flow;
+pub mod directory;
 pub mod discovery;
+pub mod forecast;
 pub mod hashing;
 pub mod id_token;
 pub mod lockout;
