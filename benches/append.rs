@@ -169,7 +169,7 @@ impl Session {
                 why: "`orders.acme.internal:5432` answers from here".into(),
             },
             reason: "INC-4711: the nightly job hangs".into(),
-            operator: Operator { uid: 1_000, name: "ana".into() },
+            operator: Operator::unix(1_000, "ana"),
             requested_at: wall(),
             activated_at: Some(wall()),
             lease: Span::from_minutes(30),

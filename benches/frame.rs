@@ -124,7 +124,7 @@ fn show(name: &str, times: &mut [Duration], sizes: &mut [usize]) {
 }
 
 fn operator() -> Operator {
-    Operator { uid: 1_000, name: "ana".into() }
+    Operator::unix(1_000, "ana")
 }
 
 fn target(number: u32) -> Outcome<Target> {

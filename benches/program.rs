@@ -143,7 +143,7 @@ fn past(number: usize) -> Outcome<Batch> {
             why: "the target answers from this host".into(),
         },
         reason: format!("INC-{number} slow queries"),
-        operator: Operator { uid: 1000, name: "ana".into() },
+        operator: Operator::unix(1000, "ana"),
         requested_at: at,
         activated_at: Some(at),
         lease: Span::from_minutes(30),

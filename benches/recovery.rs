@@ -11,17 +11,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakglass::domain::catalogue::Catalogue;
-use breakglass::domain::id::{InstallationId, ProviderId};
+use breakglass::domain::id::{IdpId, InstallationId, ProviderId};
+use breakglass::domain::identity_provider::IdpSettings;
 use breakglass::domain::operator::Operator;
 use breakglass::domain::policy::Policy;
 use breakglass::domain::request::{OpenRequest, TargetChoice};
 use breakglass::domain::target::{Address, TargetKind};
 use breakglass::domain::time::Span;
-use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Rules, Running};
+use breakglass::engine::{
+    Engine, EngineParts, Installed, KeepSettings, PeopleParts, Rules, Running,
+};
 use breakglass::error::Report;
-use breakglass::protocol::{Command, Event, SessionState};
+use breakglass::http::{Http, Limits, Trust};
+use breakglass::identity::hashing::HashParameters;
+use breakglass::identity::oidc::Oidc;
+use breakglass::protocol::{Command, Event, Mode, SessionState};
 use breakglass::provider::direct::Direct;
 use breakglass::store::sqlite::SqliteStore;
+use breakglass::vault::memory::MemoryVault;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -120,12 +127,21 @@ async fn start(state: &Path) -> Outcome<Running> {
         }],
         settings: Arc::new(Forgets),
         installation: InstallationId::from_random([1; 6]),
-        operator: Operator { uid: rustix::process::getuid().as_raw(), name: "bench".into() },
+        operator: Operator::unix(rustix::process::getuid().as_raw(), "bench"),
         host: "bench".into(),
         state_dir: state.to_string_lossy().into_owned(),
         sockets_dir: state.to_owned(),
         connections_max: 4_096,
-        drill: false,
+        // Nobody signs in to a bench; sessions are taken up the same way.
+        drill: true,
+        idps: vec![],
+        people: PeopleParts {
+            mode: Mode::Personal,
+            hashing: HashParameters::default(),
+            sso: Arc::new(Oidc::new(Http::new(Trust::default(), Limits::default()))),
+            vault: Arc::new(MemoryVault::default()),
+            boot_id: "bench".into(),
+        },
         detached: false,
         problem: None,
     };
@@ -135,6 +151,14 @@ async fn start(state: &Path) -> Outcome<Running> {
 struct Forgets;
 
 impl KeepSettings for Forgets {
+    fn put_idp(&self, _: &IdpSettings) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn remove_idp(&self, _: &IdpId) -> Result<(), Report> {
+        Ok(())
+    }
+
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
         Ok(())
     }

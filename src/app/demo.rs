@@ -22,13 +22,15 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::docs::Docs;
-use super::host::{self, Host, Network, NoHost};
+use super::host::{Host, NoHost};
 use super::screens;
+use super::settings::{self, Identity, Network};
 use super::world::World;
 use crate::cli::output::{Format, Output};
 use crate::cli::signals::{Caught, ProcessSignals, Signals};
 use crate::cli::{Context, Engines, plain};
-use crate::domain::id::ProviderId;
+use crate::domain::id::{IdpId, ProviderId};
+use crate::domain::identity_provider::IdpSettings;
 use crate::domain::policy::Policy;
 use crate::domain::time::Span;
 use crate::engine::{Installed, KeepSettings, Parcel, Rules};
@@ -116,7 +118,7 @@ impl Drill {
             }
             set = self.set_the_stage(&mut clients) => set?,
         }
-        let ui = host::load(given).map(|config| config.ui).unwrap_or_default();
+        let ui = settings::load(given).map(|config| config.ui).unwrap_or_default();
         let options = Options {
             look: screens::look(given, ui),
             hosting: true,
@@ -234,6 +236,7 @@ fn network(scenario: &Scenario) -> Result<Network, Report> {
         },
         providers,
         settings: Arc::new(Forgets),
+        identity: Identity::of_drill(),
         drill: true,
         problem: None,
     })
@@ -304,6 +307,14 @@ struct Forgets;
 
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn put_idp(&self, _: &IdpSettings) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn remove_idp(&self, _: &IdpId) -> Result<(), Report> {
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::host::{self, Host, NoHost};
+use super::settings;
 use super::world::{self, World};
 use crate::engine::{Parcel, ParcelError};
 use crate::error::{Kind, Report};
@@ -86,7 +87,7 @@ pub(super) async fn hand_over(
         Ok(Answer::Held) => Report::new(Kind::Internal, "the lock did not arrive"),
     };
     end(&mut child);
-    let configured = |lives| host::configured(world, host::load(world), lives);
+    let configured = |lives| settings::configured(world, settings::load(world), lives);
     match Host::start(world, configured, false, parcel).await {
         Ok(host) => Err(Ok(StayedHere { host, why })),
         Err(error) => Err(Err(error.report())),
@@ -114,7 +115,7 @@ pub(super) async fn be_the_engine(world: &World) -> Result<u8, Report> {
         }
         None => (Parcel::pack(vec![]), None),
     };
-    let configured = |lives| host::configured(world, host::load(world), lives);
+    let configured = |lives| settings::configured(world, settings::load(world), lives);
     let started = Host::start(world, configured, true, parcel).await;
     let answer = match &started {
         Ok(_) => Answer::Serving { pid: std::process::id() },

@@ -2,25 +2,25 @@
 
 use std::fs::Permissions;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
-use rustix::fs::Mode;
+use rustix::fs::Mode as FileMode;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::late_vault::LateVault;
+use super::settings::{Identity, Network};
 use super::world::World;
-use crate::config::{self, Config, ProviderSettings};
-use crate::domain::catalogue::Catalogue;
-use crate::domain::id::{InstallationId, ProviderId};
-use crate::domain::provider::ProviderKind;
-use crate::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Rules, Running};
+use crate::config;
+use crate::domain::id::InstallationId;
+use crate::domain::identity_provider::IdpSettings;
+use crate::engine::{Engine, EngineParts, Parcel, PeopleParts, Running};
 use crate::error::{Kind, Report};
 use crate::forward::CONNECTIONS_MAX;
-use crate::protocol::EngineHandle;
-use crate::provider::direct::Direct;
+use crate::protocol::{EngineHandle, Mode};
 use crate::socket::{self, Server};
 use crate::store::lock::{LockError, StateLock};
 use crate::store::sqlite::SqliteStore;
@@ -34,17 +34,6 @@ pub(super) struct Host {
     lock: StateLock,
     listener: OwnedFd,
     _server: Server,
-}
-
-/// What an engine reaches, and over what.
-pub(super) struct Network {
-    pub catalogue: Catalogue,
-    pub policy: crate::domain::policy::Policy,
-    pub providers: Vec<Installed>,
-    pub settings: Arc<dyn KeepSettings>,
-    pub drill: bool,
-    /// Why nothing may be opened, if nothing may.
-    pub problem: Option<Report>,
 }
 
 /// Why no engine could be hosted here.
@@ -94,7 +83,7 @@ impl Host {
         };
         let mut lock = lock.map_err(|error| held(&error))?;
         // Whatever this process makes from here on (log, socket) is its user's alone.
-        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        rustix::process::umask(FileMode::RWXG | FileMode::RWXO);
         let descriptors_max = raise_descriptor_limit();
         crate::logging::start(state_dir);
         super::harden::tell();
@@ -105,8 +94,12 @@ impl Host {
         let installation = installation(&*store).await?;
         let lives = !parcel.note.sessions.is_empty() || lives(&*store).await?;
         let network = network(lives)?;
+        let people = people(world, network.identity, installation.clone());
+        let (people, idps) = people?;
         let parts = EngineParts {
             store,
+            idps,
+            people,
             catalogue: network.catalogue,
             policy: network.policy,
             providers: network.providers,
@@ -154,6 +147,26 @@ impl Host {
     }
 }
 
+fn people(
+    world: &World,
+    identity: Identity,
+    installation: InstallationId,
+) -> Result<(PeopleParts, Vec<IdpSettings>), Report> {
+    let Identity { idps, hashing, sso, vault, vault_choice } = identity;
+    let vault = vault.unwrap_or_else(|| {
+        let file = world.places.state_dir.join("vault");
+        Arc::new(LateVault::new(vault_choice, file, world.operator.uid, installation))
+    });
+    let parts = PeopleParts { mode: Mode::Personal, hashing, sso, vault, boot_id: boot_id()? };
+    Ok((parts, idps))
+}
+
+/// What the kernel calls the time since it started (random(4)).
+fn boot_id() -> Result<String, Report> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map(|id| id.trim().to_owned()).map_err(|error| Report::of(Kind::Unavailable, &error))
+}
+
 /// Takes as many descriptors as the system allows: a connection through an endpoint needs two, and
 /// the usual soft limit of 1,024 is there for programs that use select(2). Returns how many this
 /// process may have, or nothing where there is no limit.
@@ -190,111 +203,6 @@ fn connections_max(descriptors_max: Option<u64>) -> usize {
 pub(super) fn clear_away(world: &World) {
     // One that is not there is gone.
     std::fs::remove_file(world.socket()).ok();
-}
-
-/// Reads the configuration.
-///
-/// # Errors
-///
-/// Its first mistake.
-pub(super) fn load(world: &World) -> Result<Config, Report> {
-    let path = &world.places.config_file;
-    if world.overrides.config_file.is_some() && !path.exists() {
-        // The usual file need not exist; one that somebody names must.
-        let message = format!("there is no configuration `{}`", path.display());
-        return Err(Report::new(Kind::Config, message).hint("breakglass config example"));
-    }
-    Config::load(path, world.operator.uid).map_err(|error| error.report())
-}
-
-/// What the configuration says. A broken one blocks opening, never teardown: while sessions live,
-/// the engine starts with what is built in, and opens nothing.
-///
-/// # Errors
-///
-/// When the configuration is broken and nothing lives.
-pub(super) fn configured(
-    world: &World,
-    loaded: Result<Config, Report>,
-    lives: bool,
-) -> Result<Network, Report> {
-    let path = world.places.config_file.clone();
-    let (config, problem) = match loaded {
-        Ok(config) => (config, None),
-        Err(report) if lives => (built_in(&path)?, Some(report)),
-        Err(report) => return Err(report),
-    };
-    let providers = config.providers.iter().map(installed).collect::<Result<_, _>>()?;
-    Ok(Network {
-        catalogue: config.catalogue,
-        policy: config.policy,
-        providers,
-        settings: Arc::new(InFile::new(path, world.operator.uid)),
-        drill: false,
-        problem,
-    })
-}
-
-fn built_in(path: &Path) -> Result<Config, Report> {
-    Config::parse(path, "").map_err(|error| error.report())
-}
-
-fn installed(settings: &ProviderSettings) -> Result<Installed, Report> {
-    let ProviderSettings { id, kind, enabled, default } = settings.clone();
-    match kind {
-        ProviderKind::Direct => {
-            Ok(Installed { provider: Arc::new(Direct::new(id)), enabled, default })
-        }
-        ProviderKind::Simulated => {
-            let message = format!("the provider `{id}` is simulated; those are for drills only");
-            Err(Report::new(Kind::Config, message).hint("breakglass demo"))
-        }
-    }
-}
-
-/// Keeps settings in `config.toml`, and reads it again where somebody has changed it.
-struct InFile {
-    path: PathBuf,
-    uid: u32,
-    seen: Mutex<Option<Stamp>>,
-}
-
-/// What tells that a file is another than before: when it was written, its length, its inode.
-type Stamp = (i64, i64, u64, u64);
-
-impl InFile {
-    fn new(path: PathBuf, uid: u32) -> Self {
-        let seen = Mutex::new(stamp(&path));
-        Self { path, uid, seen }
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.mtime(), file.mtime_nsec(), file.len(), file.ino()))
-}
-
-impl KeepSettings for InFile {
-    fn provider_enabled(&self, provider: &ProviderId, enabled: bool) -> Result<(), Report> {
-        config::set_provider_enabled(&self.path, self.uid, provider, enabled)
-            .map(|_| ())
-            .map_err(|error| error.report())
-    }
-
-    fn changed(&self) -> Option<Result<Rules, Report>> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = stamp(&self.path);
-        if *seen == now {
-            return None;
-        }
-        *seen = now;
-        let loaded = Config::load(&self.path, self.uid).map_err(|error| error.report());
-        Some(loaded.map(|config| Rules {
-            enabled: config.providers.iter().map(|it| (it.id.clone(), it.enabled)).collect(),
-            catalogue: config.catalogue,
-            policy: config.policy,
-        }))
-    }
 }
 
 fn held(error: &LockError) -> NoHost {

@@ -2,6 +2,7 @@
 //!
 //! - [`world`] reads what the process is given: arguments, environment, terminal, user.
 //! - [`host`] runs an engine in this process: lock, store, providers, socket.
+//! - [`settings`] is what the configuration says, put into what an engine is made of.
 //! - [`detach`] starts an engine of its own and hands over to it.
 //! - [`reach`] gets hold of the engine, wherever it lives.
 //! - [`harden`] keeps what is in memory there.
@@ -12,8 +13,10 @@ mod detach;
 mod docs;
 mod harden;
 mod host;
+mod late_vault;
 mod reach;
 mod screens;
+mod settings;
 mod world;
 
 use std::process::ExitCode;

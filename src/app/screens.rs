@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 
 use super::detach::{self, StayedHere};
 use super::docs::Docs;
-use super::host::{self, Host, NoHost};
+use super::host::{Host, NoHost};
 use super::reach::Reach;
+use super::settings;
 use super::world::World;
 use crate::cli::output::Output;
 use crate::cli::signals::ProcessSignals;
@@ -18,7 +19,7 @@ use crate::config::{UiSettings, When};
 use crate::domain::time::Timestamp;
 use crate::engine::Parcel;
 use crate::error::Report;
-use crate::protocol::{Command, EngineHandle, Reply, SessionQuery, SessionView};
+use crate::protocol::{EngineHandle, SessionView};
 use crate::tui::look::{Colours, Environment, Glyphs, Look};
 use crate::tui::{self, Cause, Exit, Options, Reattach};
 
@@ -47,11 +48,11 @@ pub(super) async fn run(world: &World, mut out: Output) -> Result<u8, Report> {
     // A long catalogue is read while the store is opened.
     let loading = std::thread::spawn({
         let world = world.clone();
-        move || host::load(&world)
+        move || settings::load(&world)
     });
     let configured = |lives| {
-        let loaded = loading.join().unwrap_or_else(|_| host::load(world));
-        host::configured(world, loaded, lives)
+        let loaded = loading.join().unwrap_or_else(|_| settings::load(world));
+        settings::configured(world, loaded, lives)
     };
     match Host::start(world, configured, false, Parcel::pack(vec![])).await {
         Ok(host) => hosted(world, host, options(true), &mut out).await,
@@ -100,7 +101,7 @@ async fn hosted(
     let engine = host.handle.clone();
     let exit = tui::run(engine.clone(), options).await;
     let heard = matches!(exit, Ok(Exit { cause: Cause::Asked | Cause::Panicked, .. }) | Err(_));
-    let live = live(&engine).await;
+    let live = host.running.control.live().await;
     if live.is_empty() {
         host.stop(world).await;
         return exit.map(|_| 0);
@@ -121,14 +122,6 @@ async fn hosted(
             exit.map(|_| 0)
         }
         Err(Err(report)) => Err(report.hint("run breakglass again: it takes the sessions up")),
-    }
-}
-
-async fn live(engine: &EngineHandle) -> Vec<SessionView> {
-    match engine.call(Command::Sessions(SessionQuery::default())).await {
-        Ok(Reply::Sessions(live)) => live,
-        // An engine that has stopped has no sessions here.
-        _ => vec![],
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::operator::Operator;
 use crate::domain::text;
 use crate::error::Report;
 use crate::protocol::Origin;
+use crate::socket;
 
 /// What the process is given.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ impl World {
         let overrides =
             Overrides { config_file: global.config.clone(), state_dir: global.state_dir.clone() };
         let uid = rustix::process::getuid().as_raw();
-        let operator = Operator { uid, name: user_name(uid) };
+        let operator = Operator::unix(uid, user_name(uid));
         let surroundings = Environment::of_this_process()
             .without_fleeting_runtime(uid, !is_managed() || lingers(&operator));
         let places = Places::new(&surroundings, &overrides).map_err(|error| error.report())?;
@@ -71,14 +72,10 @@ impl World {
         self.places.runtime_dir.join("engine.sock")
     }
 
-    /// Who calls, and where they sit.
+    /// Who calls, and where they sit: what an engine in another process would find out.
     pub fn origin(&self) -> Origin {
-        let tty = rustix::termios::ttyname(std::io::stdin(), vec![]).ok();
-        Origin {
-            uid: self.operator.uid,
-            pid: Some(rustix::process::getpid().as_raw_nonzero().get()),
-            tty: tty.map(|name| text::shown(&name.to_string_lossy())),
-        }
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        socket::origin_of(self.operator.uid, Some(pid))
     }
 
     /// A variable of the environment, where it is not empty.

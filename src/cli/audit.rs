@@ -154,7 +154,7 @@ fn line(event: &AuditEvent, terminal: Terminal) -> String {
         Outcome::Failure => ("FAILURE", Tone::Alarm),
         Outcome::Unknown => ("unknown", Tone::Odd),
     };
-    let actor = draft.actor.operator.as_ref().map_or("engine", |operator| &operator.name);
+    let actor = draft.actor.name();
     let session = draft.session.map_or("-".to_owned(), |session| session.short());
     let reason = draft.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
     format!(

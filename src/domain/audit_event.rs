@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::account::AccountId;
+use super::email::Email;
 use super::id::SessionId;
-use super::operator::Operator;
+use super::operator::{Operator, SignedInAs};
+use super::role::Role;
 
 /// An event as it happens, before the store gives it its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +74,16 @@ pub enum Outcome {
 pub struct Actor {
     /// Whether a person or the engine by itself.
     pub kind: ActorKind,
-    /// The person.
+    /// The account that was signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<AccountId>,
+    /// Its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// What it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The UNIX user; its own name where nobody was signed in.
     pub operator: Option<Operator>,
 }
 
@@ -79,13 +91,27 @@ impl Actor {
     /// The engine, acting by itself: a lease ran out, a restart.
     #[must_use]
     pub const fn engine() -> Self {
-        Self { kind: ActorKind::Engine, operator: None }
+        Self { kind: ActorKind::Engine, id: None, email: None, role: None, operator: None }
     }
 
     /// A person.
     #[must_use]
-    pub const fn person(operator: Operator) -> Self {
-        Self { kind: ActorKind::Operator, operator: Some(operator) }
+    pub fn person(operator: Operator) -> Self {
+        let Operator { uid, name, account } = operator;
+        let operator = Some(Operator::unix(uid, name));
+        let nobody = Self { kind: ActorKind::Operator, operator, ..Self::engine() };
+        match account {
+            Some(SignedInAs { id, email, role }) => {
+                Self { id: Some(id), email: Some(email), role: Some(role), ..nobody }
+            }
+            None => nobody,
+        }
+    }
+
+    /// What people call whoever it was: `engine`, an address, or a UNIX user.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.operator.as_ref().map_or("engine", |operator| &operator.name)
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::shared::{Shared, Who};
 use super::strangers::Refused;
-use crate::domain::audit_event::{Actor, AuditDraft, Object, Outcome, Source};
+use crate::domain::audit_event::{AuditDraft, Object, Outcome, Source};
 use crate::domain::text;
 use crate::forward::{CloseReason, ForwardEvent, Peer};
 use crate::protocol::Severity;
@@ -292,7 +292,7 @@ fn connection_draft(
 }
 
 fn connection(shared: &Shared, session: &Session, kind: &str, what: &str) -> AuditDraft {
-    let who = Who { actor: Actor::engine(), source: Source::default() };
+    let who = Who::engine();
     about(shared, session, &who, kind, what)
 }
 

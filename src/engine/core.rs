@@ -7,16 +7,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until};
 
+use super::caller::Caller;
 use super::chronicle;
 use super::desk;
 use super::faces::Faces;
 use super::handover::Parcel;
 use super::interpreter::{Order, Update};
+use super::people;
 use super::recovery;
 use super::shared::{EngineParts, Shared, Who, store_report};
 use super::state::{AUDIT_SHOWN, ENDED_SHOWN, JOURNAL, Live, REASONS_SHOWN, State};
 use crate::clock::{Anchor, Clock};
 use crate::domain::id::SessionId;
+use crate::domain::sign_in::Token;
 use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::Report;
@@ -55,6 +58,7 @@ pub enum Outcome {
 }
 
 enum Steer {
+    Live { reply: oneshot::Sender<Vec<SessionView>> },
     HandOver { reply: oneshot::Sender<Parcel> },
     Stop,
 }
@@ -83,7 +87,9 @@ impl Engine {
         )
         .map_err(failed)?;
         let clock = resume_clock(&*store, &journals, &ended).await?;
-        let shared = Shared::new(parts, clock);
+        let kept = people::load(&*store, parts.idps.clone(), clock.now()).await?;
+        let shared = Shared::new(parts, clock, kept);
+        shared.people.begin(shared.now());
         let (calls, inbox) = mpsc::channel(CALLS_MAX);
         let (orders, steering) = mpsc::channel(4);
         let (updates, news) = mpsc::channel(UPDATES_MAX);
@@ -134,6 +140,17 @@ impl Control {
         parcel.await.ok()
     }
 
+    /// Returns the sessions that live, whoever they belong to: their process must know what goes on
+    /// without it.
+    pub async fn live(&self) -> Vec<SessionView> {
+        let (reply, live) = oneshot::channel();
+        // An engine that has stopped has no sessions here.
+        if self.orders.send(Steer::Live { reply }).await.is_err() {
+            return vec![];
+        }
+        live.await.unwrap_or_default()
+    }
+
     /// Stops the engine. Sessions that live are taken up at the next start.
     pub async fn stop(&self) {
         // An engine that is gone has stopped.
@@ -150,8 +167,10 @@ impl State {
     ) -> Outcome {
         self.check_providers();
         let mut pulse = Pulse::new(&self.shared.clock);
+        let mut look_at = Instant::now();
         loop {
             let watched = self.faces.count();
+            let signing_out = self.next_sign_out();
             tokio::select! {
                 Some(update) = news.recv() => self.take_update(update),
                 Some(call) = calls.recv() => {
@@ -161,11 +180,21 @@ impl State {
                     }
                 }
                 Some(steer) = steering.recv() => match steer {
+                    Steer::Live { reply } => {
+                        let live = self.sessions.values().filter_map(|live| live.view.as_deref());
+                        // Who asked may have gone away.
+                        reply.send(live.cloned().collect()).ok();
+                    }
                     Steer::Stop => return self.stop(Outcome::Stopped).await,
                     Steer::HandOver { reply } => return self.hand_over(&mut news, reply).await,
                 },
                 Some(_) = self.tasks.join_next() => {}
                 () = self.faces.one_left(), if watched > 0 => self.faces_changed(),
+                () = signing_out => self.sign_out_due(),
+                () = sleep_until(look_at), if watched > 0 && self.has_idps() => {
+                    look_at = Instant::now() + LOOK_EVERY;
+                    self.check_idps();
+                }
                 () = sleep_until(pulse.next), if self.needs_pulse() => {
                     self.pulse(&mut pulse);
                     if self.may_leave() {
@@ -181,6 +210,18 @@ impl State {
         self.tasks.spawn(async move {
             shared.providers.check(None, &shared.clock).await;
             updates.send(Update::Providers).await.ok();
+        });
+    }
+
+    fn has_idps(&self) -> bool {
+        !self.shared.people.view().idps.is_empty()
+    }
+
+    fn check_idps(&mut self) {
+        let (shared, updates) = (Arc::clone(&self.shared), self.updates.clone());
+        let idps = shared.rules().idps.clone();
+        self.tasks.spawn(async move {
+            people::look_at(&shared, &updates, idps, people::LOOK_MAX).await;
         });
     }
 
@@ -229,6 +270,30 @@ impl State {
         Ok(())
     }
 
+    /// Waits until the sign-in of some face may be over; for ever where there is none.
+    fn next_sign_out(&self) -> impl Future<Output = ()> + use<> {
+        let shared = &self.shared;
+        let ends = self.faces.sign_ins().map(|hash| shared.people.ends_at(hash));
+        let next = ends.map(Option::unwrap_or_default).min();
+        let wait = next.map(|at| at.since(shared.now()).to_std());
+        async move {
+            match wait {
+                // A little late is over for sure; a clock that stood still meanwhile is asked again.
+                Some(wait) => tokio::time::sleep(wait + Duration::from_millis(5)).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn sign_out_due(&mut self) {
+        let now = self.shared.now();
+        let over = self.faces.sign_ins().filter(|hash| !self.shared.people.lasts(hash, now));
+        let over: Vec<_> = over.map(str::to_owned).collect();
+        for hash in over {
+            self.faces.sign_out(&hash, "the sign-in has lasted its time");
+        }
+    }
+
     fn needs_pulse(&self) -> bool {
         !self.sessions.is_empty() || self.shared.detached
     }
@@ -270,7 +335,7 @@ impl State {
         }
         self.tasks.shutdown().await;
         self.shared.store.close().await;
-        self.faces.tell(&Event::Stopped);
+        self.tell(&Event::Stopped);
         outcome
     }
 
@@ -301,19 +366,33 @@ impl State {
         self.tasks.shutdown().await;
         self.shared.store.close().await;
         reply.send(Parcel::pack(rested)).ok();
-        self.faces.tell(&Event::HandedOver);
+        self.tell(&Event::HandedOver);
         Outcome::HandedOver
+    }
+
+    /// Who calls. That a sign-in was used is written down now and then.
+    fn caller(&mut self, origin: &Origin, token: Option<&Token>) -> Caller {
+        let (caller, used) = self.shared.caller(origin, token);
+        if let Some(sign_in) = used {
+            let shared = Arc::clone(&self.shared);
+            self.tasks.spawn(async move {
+                shared.people.note_use(&*shared.store, &sign_in).await;
+            });
+        }
+        caller
     }
 
     fn take_call(&mut self, call: Call) -> bool {
         match call {
-            Call::Subscribe { reply, .. } => {
+            Call::Subscribe { origin, token, reply } => {
+                let caller = self.caller(&origin, token.as_ref());
                 // A face that has left meanwhile is let go of at the next event.
-                reply.send(self.subscribe()).ok();
+                reply.send(self.subscribe(caller)).ok();
                 false
             }
-            Call::Command { origin, command, reply, .. } => {
-                desk::serve(self, origin, command, reply)
+            Call::Command { origin, token, command, reply } => {
+                let caller = self.caller(&origin, token.as_ref());
+                desk::serve(self, caller, origin, command, reply)
             }
         }
     }
@@ -357,5 +436,7 @@ async fn resume_clock(
 const CLOCK_ANCHOR: &str = "clock.anchor";
 const CALLS_MAX: usize = 64;
 const UPDATES_MAX: usize = 1024;
+/// How often identity providers are looked at while somebody watches.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 const PULSE_EVERY: Duration = Duration::from_secs(10);
 const LEAVE_AFTER: Duration = Duration::from_secs(10);

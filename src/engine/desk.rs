@@ -4,38 +4,54 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::caller::{Caller, needs};
 use super::chronicle;
 use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update};
 use super::opening;
-use super::shared::{ACTIVATION_MAX, Shared, Who, store_report};
+use super::people;
+use super::reading::{self, record, refresh};
+use super::shared::{ACTIVATION_MAX, Shared, Who};
 use super::state::{Live, State};
-use crate::domain::audit_event::{Actor, Object};
+use crate::domain::audit_event::Object;
 use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::request::OpenRequest;
+use crate::domain::role::Ability;
 use crate::domain::text;
 use crate::error::{Kind, Report};
-use crate::protocol::{Command, Origin, Reply, SessionQuery, SessionState, SessionView};
+use crate::protocol::{Command, Mode, Origin, Reply, SessionState, SessionView, SignInAsk};
 use crate::session::{EndReason, Entry, Fact, Session};
-use crate::store::{Batch, StoreError};
 
-type Answer = oneshot::Sender<Result<Reply, Report>>;
+pub(super) type Answer = oneshot::Sender<Result<Reply, Report>>;
 
 /// Serves a command. True when the engine is to stop.
-pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: Answer) -> bool {
-    let who = who(&state.shared, &origin);
+pub(super) fn serve(
+    state: &mut State,
+    caller: Caller,
+    origin: Origin,
+    command: Command,
+    reply: Answer,
+) -> bool {
+    if let Some(refused) = needs(&command).and_then(|ability| caller.may(ability).err()) {
+        answer(reply, Err(refused));
+        return false;
+    }
+    let who = Who::from(&caller);
     match command {
         Command::Open(request) => open(state, request, who, reply),
-        Command::End { session, reason } => end(state, session, reason, who, reply),
+        Command::End { session, reason } => end(state, session, reason, &caller, reply),
         Command::Extend { session, by } => {
-            order(state, session, reply, |reply| Order::Extend { by, who, reply });
+            order(state, session, &caller, reply, |reply| Order::Extend { by, who, reply });
         }
         Command::Retry { session } => {
-            order(state, session, reply, |reply| Order::Retry { who, reply });
+            order(state, session, &caller, reply, |reply| Order::Retry { who, reply });
         }
-        Command::EndAll => end_all(state, &who, reply),
+        Command::EndAll => end_all(state, &caller, reply),
         Command::Providers => answer(reply, Ok(Reply::Providers(state.provider_views()))),
         Command::RemoveProvider { provider } => answer(reply, Err(keep(state, &provider))),
-        Command::Status => answer(reply, Ok(Reply::Engine(Box::new(state.engine_view())))),
+        Command::Status => {
+            let view = state.engine_view_for(&caller);
+            answer(reply, Ok(Reply::Engine(Box::new(view))));
+        }
         Command::SetProviderEnabled { provider, enabled } => {
             switch(state, provider, enabled, who, reply);
         }
@@ -43,8 +59,8 @@ pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: 
         | Command::Operators(_)
         | Command::Idp(_)
         | Command::BreakGlass(_)
-        | Command::Vault(_) => answer(reply, Err(Report::new(Kind::Internal, "not served"))),
-        Command::Stop => match stays(state) {
+        | Command::Vault(_) => people(state, command, caller, origin, reply),
+        Command::Stop => match stays(state, &caller) {
             Some(why) => answer(reply, Err(why)),
             None => {
                 answer(reply, Ok(Reply::Done));
@@ -59,112 +75,31 @@ pub(super) fn serve(state: &mut State, origin: Origin, command: Command, reply: 
         | Command::Sites
         | Command::CheckProvider { .. }
         | Command::AuditTail { .. }
-        | Command::AuditVerify => ask(state, command, who, reply),
+        | Command::AuditVerify => reading::ask(state, command, caller, reply),
     }
     false
 }
 
-/// Serves what only reads, in a task of its own.
-fn ask(state: &mut State, command: Command, who: Who, reply: Answer) {
-    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
-    let live: Vec<_> =
-        state.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
+/// Serves what is about people, in a task of its own: passwords are hashed and identity providers
+/// asked there.
+fn people(state: &mut State, command: Command, caller: Caller, origin: Origin, reply: Answer) {
+    let desk = people::Desk {
+        shared: Arc::clone(&state.shared),
+        updates: state.updates.clone(),
+        caller,
+        origin,
+    };
     state.tasks.spawn(async move {
-        let answered = read(&shared, command, &who, live, &updates).await;
+        reading::refresh(&desk.shared, &Who::from(&desk.caller), &desk.updates).await;
+        let mut reply = reply;
+        let answered = match command {
+            Command::SignIn(SignInAsk::FinishSso { attempt }) => {
+                desk.finish(attempt, reply.closed()).await
+            }
+            other => desk.serve(other).await,
+        };
         answer(reply, answered);
     });
-}
-
-async fn read(
-    shared: &Arc<Shared>,
-    command: Command,
-    who: &Who,
-    live: Vec<SessionView>,
-    updates: &mpsc::Sender<Update>,
-) -> Result<Reply, Report> {
-    refresh(shared, who, updates).await;
-    let store = &shared.store;
-    let failed = |error: StoreError| store_report(&error);
-    match command {
-        Command::Plan(request) => {
-            let plan = opening::dry_run(shared, &request, who).await?;
-            Ok(Reply::Plan(Box::new(plan)))
-        }
-        Command::Path(target) => opening::path_view(shared, &target).await.map(Reply::Path),
-        Command::Targets { with_paths } => {
-            Ok(Reply::Targets(opening::targets(shared, with_paths).await))
-        }
-        Command::Sites => {
-            Ok(Reply::Sites(shared.rules().catalogue.sites.values().cloned().collect()))
-        }
-        Command::Sessions(query) => sessions(shared, query, live).await.map(Reply::Sessions),
-        Command::Find { text } => {
-            let mut found: Vec<_> = live.into_iter().filter(|it| it.id.matches(&text)).collect();
-            let stored = store.find(&text).await.map_err(failed)?;
-            let known: Vec<_> = found.iter().map(|view| view.id).collect();
-            found.extend(stored.into_iter().filter(|view| !known.contains(&view.id)));
-            Ok(Reply::Sessions(found))
-        }
-        Command::CheckProvider { provider } => {
-            if shared.providers.find(&provider).is_none() {
-                return Err(no_such_provider(&provider));
-            }
-            shared.providers.check(Some(&provider), &shared.clock).await;
-            updates.send(Update::Providers).await.ok();
-            Ok(Reply::Providers(shared.providers.views(live.iter())))
-        }
-        Command::AuditTail { limit, before } => {
-            let limit = limit.min(ROWS_MAX);
-            store.audit_tail(limit, before).await.map(Reply::Audit).map_err(failed)
-        }
-        Command::AuditVerify => verify(shared, who, updates).await,
-        other => Err(Report::new(Kind::Internal, format!("`{other:?}` is not served here"))),
-    }
-}
-
-async fn verify(
-    shared: &Arc<Shared>,
-    who: &Who,
-    updates: &mpsc::Sender<Update>,
-) -> Result<Reply, Report> {
-    let verdict = shared.store.audit_verify().await.map_err(|error| store_report(&error))?;
-    let (kind, what) = match &verdict.broken {
-        None => {
-            ("audit.verified", format!("{} events verified, head {}", verdict.events, verdict.head))
-        }
-        Some((seq, why)) => {
-            ("audit.verify_failed", format!("Event {seq} is not what it was: {why}"))
-        }
-    };
-    let mut draft = chronicle::plain(shared, kind, &what, who, None);
-    if verdict.broken.is_some() {
-        draft.outcome = crate::domain::audit_event::Outcome::Failure;
-    }
-    record(shared, draft, updates).await?;
-    Ok(Reply::AuditVerdict(verdict))
-}
-
-/// The newest first; what lives is shown as it is, not as it was last stored.
-async fn sessions(
-    shared: &Arc<Shared>,
-    query: SessionQuery,
-    live: Vec<SessionView>,
-) -> Result<Vec<SessionView>, Report> {
-    let wanted = |view: &SessionView| query.state.is_none_or(|state| view.state == state);
-    let ended = query.ended || query.state == Some(SessionState::Ended);
-    if !ended {
-        let mut live: Vec<_> = live.into_iter().filter(wanted).collect();
-        live.sort_by_key(|view| std::cmp::Reverse(view.id));
-        return Ok(live);
-    }
-    let query = SessionQuery { limit: query.limit.min(ROWS_MAX), ..query };
-    let mut stored = shared.store.sessions(query).await.map_err(|error| store_report(&error))?;
-    for view in &mut stored {
-        if let Some(live) = live.iter().find(|live| live.id == view.id) {
-            *view = live.clone();
-        }
-    }
-    Ok(stored)
 }
 
 fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
@@ -199,14 +134,15 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
     });
 }
 
-fn end(state: &mut State, id: SessionId, reason: Option<String>, who: Who, reply: Answer) {
-    let opened_by = state.known(id).map(|view| view.operator.uid);
-    let by_themselves = who.actor.operator.as_ref().map(|it| it.uid) == opened_by;
+fn end(state: &mut State, id: SessionId, reason: Option<String>, caller: &Caller, reply: Answer) {
+    let who = Who::from(caller);
+    let opened_by = state.known(id).map(|view| &view.operator);
+    let by_themselves = opened_by.is_some_and(|operator| operator.is_same(&caller.operator));
     let end_reason =
         if by_themselves { EndReason::EndedByOperator } else { EndReason::EndedByAdmin };
     let detail = reason.map(|text| text::shown(text.trim()));
     let detail = detail.filter(|text| !text.is_empty());
-    order(state, id, reply, |reply| Order::End {
+    order(state, id, caller, reply, |reply| Order::End {
         reason: end_reason,
         detail,
         who,
@@ -214,9 +150,12 @@ fn end(state: &mut State, id: SessionId, reason: Option<String>, who: Who, reply
     });
 }
 
-fn end_all(state: &mut State, who: &Who, reply: Answer) {
-    let mailboxes: Vec<_> = state.sessions.values().map(|live| live.mailbox.clone()).collect();
-    let who = who.clone();
+/// Ends every session that the caller may end.
+fn end_all(state: &mut State, caller: &Caller, reply: Answer) {
+    let theirs = |live: &&Live| live.view.as_deref().is_some_and(|view| caller.sees(view));
+    let theirs = state.sessions.values().filter(theirs);
+    let mailboxes: Vec<_> = theirs.map(|live| live.mailbox.clone()).collect();
+    let who = Who::from(caller);
     state.tasks.spawn(async move {
         for mailbox in mailboxes {
             let (done, ended) = oneshot::channel();
@@ -239,11 +178,13 @@ fn end_all(state: &mut State, who: &Who, reply: Answer) {
 fn order(
     state: &mut State,
     id: SessionId,
+    caller: &Caller,
     reply: Answer,
     make: impl FnOnce(super::interpreter::Answer) -> Order,
 ) {
-    let Some(live) = state.sessions.get(&id) else {
-        let over = state.known(id).cloned();
+    let seen = state.known(id).filter(|view| caller.sees(view));
+    let Some(live) = state.sessions.get(&id).filter(|_| seen.is_some()) else {
+        let over = seen.cloned();
         return answer(reply, over.map_or_else(|| Err(no_such_session(id)), ended_already));
     };
     let (done, outcome) = oneshot::channel();
@@ -336,39 +277,6 @@ async fn end_opening(id: &ProviderId, mailboxes: Vec<mpsc::Sender<Order>>, who: 
     }
 }
 
-/// Takes in a configuration that has changed since it was last read, and writes that down.
-async fn refresh(shared: &Arc<Shared>, who: &Who, updates: &mpsc::Sender<Update>) {
-    let Some(taken_in) = shared.refresh() else { return };
-    let what = match &taken_in {
-        Ok(()) => "Configuration has changed".to_owned(),
-        Err(report) => format!("Configuration has changed and is wrong: {}", report.message),
-    };
-    let mut draft = chronicle::plain(shared, "config.changed", &what, who, None);
-    if taken_in.is_err() {
-        draft.outcome = crate::domain::audit_event::Outcome::Failure;
-    }
-    if let Err(report) = record(shared, draft, updates).await {
-        tracing::warn!(%report, "a changed configuration could not be written down");
-    }
-    updates.send(Update::Providers).await.ok();
-}
-
-async fn record(
-    shared: &Arc<Shared>,
-    draft: crate::domain::audit_event::AuditDraft,
-    updates: &mpsc::Sender<Update>,
-) -> Result<(), Report> {
-    let wall = crate::clock::wall();
-    let batch = Batch { audit: vec![draft], ..Batch::at(wall) };
-    let events = shared.store.append(batch).await.map_err(|error| store_report(&error))?;
-    updates.send(Update::Audit(events)).await.ok();
-    Ok(())
-}
-
-fn who(shared: &Shared, origin: &Origin) -> Who {
-    Who { actor: Actor::person(shared.operator_of(origin)), source: shared.source(origin) }
-}
-
 fn keep(state: &State, id: &ProviderId) -> Report {
     let Some(provider) = state.shared.providers.find(id) else { return no_such_provider(id) };
     let why = provider
@@ -383,12 +291,19 @@ fn no_such_session(id: SessionId) -> Report {
         .hint("breakglass sessions --all")
 }
 
-fn no_such_provider(id: &ProviderId) -> Report {
+pub(super) fn no_such_provider(id: &ProviderId) -> Report {
     Report::new(Kind::Usage, format!("there is no provider `{id}`")).hint("breakglass providers")
 }
 
 /// Why the engine must not stop, if it must not.
-fn stays(state: &State) -> Option<Report> {
+/// Why the engine does not stop for a caller, if it does not. In personal mode its process is the
+/// caller's own; one for the whole host is stopped by those who look after it.
+fn stays(state: &State, caller: &Caller) -> Option<Report> {
+    if state.shared.people.mode() == Mode::System
+        && let Err(refused) = caller.may(Ability::StopEngine)
+    {
+        return Some(refused);
+    }
     let is_live = |live: &&Live| live.view.as_ref().is_none_or(|view| view.state.is_live());
     let live = state.sessions.values().filter(is_live).count();
     if live > 0 {
@@ -403,9 +318,7 @@ fn stays(state: &State) -> Option<Report> {
     })
 }
 
-fn answer(reply: Answer, answered: Result<Reply, Report>) {
+pub(super) fn answer(reply: Answer, answered: Result<Reply, Report>) {
     // A face that has left does not wait for its answer.
     reply.send(answered).ok();
 }
-
-const ROWS_MAX: u32 = 1_000;

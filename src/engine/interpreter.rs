@@ -16,6 +16,7 @@ use super::doors;
 use super::projection;
 use super::shared::{Shared, Who, store_report};
 use super::strangers::{Refused, Strangers};
+use crate::domain::account::AccountId;
 use crate::domain::audit_event::{Actor, AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
 use crate::domain::time::{Span, Timestamp};
@@ -50,6 +51,12 @@ pub(super) enum Update {
     Audit(Vec<AuditEvent>),
     /// A provider has changed.
     Providers,
+    /// People or identity providers have changed.
+    Identity,
+    /// A sign-in is over.
+    SignedOut { hash: String, why: String },
+    /// Somebody may not have sessions any more.
+    Revoked { account: AccountId, why: String },
     /// It has changed, and that is durable.
     Session { view: Box<SessionView>, audit: Vec<AuditEvent> },
     /// Its counters have changed.

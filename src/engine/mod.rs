@@ -12,7 +12,9 @@
 //! - [`interpreter`] drives one session: decide, append, take in, act at most once a step.
 //! - [`carrier`] carries one effect out, at a provider or at the local endpoint.
 //! - [`doors`] keeps the local endpoints of this process.
-//! - [`desk`] serves one command; [`opening`] turns a request into a session: policy, path, plan.
+//! - [`caller`] is who calls, and what they may do and see; every command and event passes it.
+//! - [`desk`] serves one command, [`reading`] what only reads, [`people`] what is about people;
+//!   [`opening`] turns a request into a session: policy, path, plan.
 //! - [`projection`] makes what faces see; [`chronicle`] makes what the audit gets.
 //! - [`recovery`] takes up what an earlier process left; [`handover`] gives to a later one.
 //!
@@ -25,6 +27,7 @@
 //!
 //! Not here: any concrete provider or store, the terminal, sockets, and configuration files.
 
+mod caller;
 mod carrier;
 mod chronicle;
 mod core;
@@ -34,8 +37,10 @@ mod faces;
 mod handover;
 mod interpreter;
 mod opening;
+mod people;
 mod projection;
 mod providers;
+mod reading;
 mod recovery;
 mod shared;
 mod state;
@@ -44,5 +49,6 @@ mod strangers;
 pub use core::{Control, Engine, Outcome, Running};
 pub use doors::{EndpointAction, endpoint_step};
 pub use handover::{Parcel, ParcelError, ParcelNote};
+pub use people::PeopleParts;
 pub use providers::Installed;
 pub use shared::{EngineParts, KeepSettings, Rules, store_report};

@@ -44,7 +44,7 @@ pub(super) async fn prepare(
     let Accepted { target, reason, lease, lease_max } = accepted;
     let choice = choose(shared, &target).await;
     let Some(path) = choice.path.clone() else { return Err(no_path(&target, &choice)) };
-    let operator = who.actor.operator.clone().unwrap_or_else(|| shared.operator.clone());
+    let operator = who.operator.clone().unwrap_or_else(|| shared.operator.clone());
     let (id, at) = (shared.session_id(), shared.now());
     let drill = shared.drill;
     let request = Request { target, reason, lease, lease_max, operator, path, drill };

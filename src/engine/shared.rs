@@ -4,14 +4,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::caller::{Caller, Standing};
 use super::doors::Doors;
+use super::people::{Kept, People, PeopleParts, Shown};
 use super::providers::{Installed, Providers};
 use crate::clock::Clock;
 use crate::domain::audit_event::{Actor, Source};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::id::{InstallationId, ProviderId, SessionId};
+use crate::domain::id::{IdpId, InstallationId, ProviderId, SessionId};
+use crate::domain::identity_provider::IdpSettings;
 use crate::domain::operator::Operator;
 use crate::domain::policy::Policy;
+use crate::domain::sign_in::{SignIn, Token};
 use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::protocol::Origin;
@@ -25,6 +29,8 @@ pub struct EngineParts {
     pub catalogue: Catalogue,
     /// What is allowed.
     pub policy: Policy,
+    /// The identity providers, in the order of the configuration.
+    pub idps: Vec<IdpSettings>,
     /// The providers, in the order of the configuration.
     pub providers: Vec<Installed>,
     /// Where a change of settings is kept.
@@ -43,6 +49,8 @@ pub struct EngineParts {
     pub connections_max: usize,
     /// True for a drill.
     pub drill: bool,
+    /// Who may sign in, and how.
+    pub people: PeopleParts,
     /// True where the engine is a process of its own.
     pub detached: bool,
     /// Why nothing may be opened, if nothing may: a broken configuration.
@@ -58,6 +66,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Which providers are switched on.
     pub enabled: Vec<(ProviderId, bool)>,
+    /// The identity providers, in the order of the configuration.
+    pub idps: Vec<IdpSettings>,
 }
 
 /// Where settings are kept over a restart.
@@ -69,14 +79,30 @@ pub trait KeepSettings: Send + Sync + 'static {
     /// When it cannot be kept; nothing is changed then.
     fn provider_enabled(&self, provider: &ProviderId, enabled: bool) -> Result<(), Report>;
 
+    /// Keeps the settings of an identity provider, in the place of those of the same name.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be kept; nothing is changed then.
+    fn put_idp(&self, settings: &IdpSettings) -> Result<(), Report>;
+
+    /// Forgets the settings of an identity provider.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be taken out; nothing is changed then.
+    fn remove_idp(&self, idp: &IdpId) -> Result<(), Report>;
+
     /// Reads the configuration again, where it has changed since it was last read.
     fn changed(&self) -> Option<Result<Rules, Report>>;
 }
 
 /// The rules in force.
+#[derive(Clone)]
 pub(super) struct InForce {
     pub catalogue: Catalogue,
     pub policy: Policy,
+    pub idps: Vec<IdpSettings>,
     /// Why nothing may be opened, if nothing may.
     pub problem: Option<Report>,
 }
@@ -94,6 +120,7 @@ pub(super) struct Shared {
     pub state_dir: String,
     pub sockets_dir: PathBuf,
     pub drill: bool,
+    pub people: People,
     pub detached: bool,
     pub doors: Doors,
     pub started_at: Timestamp,
@@ -101,7 +128,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(parts: EngineParts, clock: Clock) -> Arc<Self> {
+    pub fn new(parts: EngineParts, clock: Clock, kept: Kept) -> Arc<Self> {
         let started_at = clock.now();
         Arc::new(Self {
             store: parts.store,
@@ -109,6 +136,7 @@ impl Shared {
             rules: RwLock::new(Arc::new(InForce {
                 catalogue: parts.catalogue,
                 policy: parts.policy,
+                idps: parts.idps,
                 problem: parts.problem,
             })),
             providers: Providers::new(parts.providers),
@@ -119,6 +147,7 @@ impl Shared {
             state_dir: parts.state_dir,
             sockets_dir: parts.sockets_dir,
             drill: parts.drill,
+            people: People::new(parts.people, kept, parts.drill),
             detached: parts.detached,
             doors: Doors::new(parts.connections_max),
             started_at,
@@ -145,16 +174,16 @@ impl Shared {
     pub fn refresh(&self) -> Option<Result<(), Report>> {
         let changed = self.settings.changed()?;
         let (next, taken_in) = match changed {
-            Ok(Rules { catalogue, policy, enabled }) => {
+            Ok(Rules { catalogue, policy, enabled, idps }) => {
                 for (provider, on) in enabled {
                     self.providers.set_enabled(&provider, on);
                 }
-                (InForce { catalogue, policy, problem: None }, Ok(()))
+                (InForce { catalogue, policy, idps, problem: None }, Ok(()))
             }
             Err(report) => {
                 let now = self.rules();
-                let (catalogue, policy) = (now.catalogue.clone(), now.policy.clone());
-                (InForce { catalogue, policy, problem: Some(report.clone()) }, Err(report))
+                let InForce { catalogue, policy, idps, .. } = (*now).clone();
+                (InForce { catalogue, policy, idps, problem: Some(report.clone()) }, Err(report))
             }
         };
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
@@ -170,18 +199,36 @@ impl Shared {
         let clean = |text: &Option<String>| text.as_deref().map(crate::domain::text::shown);
         Source {
             host: Some(self.host.clone()),
-            ip: None,
+            ip: clean(&origin.remote),
             tty: clean(&origin.tty),
             uid: Some(origin.uid),
         }
     }
 
-    /// Who the caller is: in personal mode the one operator whose engine this is.
-    pub fn operator_of(&self, origin: &Origin) -> Operator {
+    /// Who calls: what the kernel says of them, and who is signed in there.
+    ///
+    /// Where the use of a sign-in should be written down again, it is returned too.
+    pub fn caller(&self, origin: &Origin, token: Option<&Token>) -> (Caller, Option<SignIn>) {
+        let shown = token.and_then(|token| self.people.use_token(token, origin, self.now()));
+        let source = self.source(origin);
+        let unix = || self.unix_user(origin);
+        match shown {
+            _ if self.drill => {
+                (Caller { operator: unix(), source, standing: Standing::Drill }, None)
+            }
+            Some(Shown { hash, operator, to_save }) => {
+                (Caller { operator, source, standing: Standing::SignedIn(hash) }, to_save)
+            }
+            None => (Caller { operator: unix(), source, standing: self.people.nobody() }, None),
+        }
+    }
+
+    /// The UNIX user who calls: in personal mode the one whose engine this is.
+    fn unix_user(&self, origin: &Origin) -> Operator {
         if origin.uid == self.operator.uid {
             self.operator.clone()
         } else {
-            Operator { uid: origin.uid, name: format!("uid {}", origin.uid) }
+            Operator::unix(origin.uid, format!("uid {}", origin.uid))
         }
     }
 
@@ -201,11 +248,23 @@ impl Shared {
 pub(super) struct Who {
     pub actor: Actor,
     pub source: Source,
+    /// The person, where it was one.
+    pub operator: Option<Operator>,
 }
 
 impl Who {
     pub fn engine() -> Self {
-        Self { actor: Actor::engine(), source: Source::default() }
+        Self { actor: Actor::engine(), source: Source::default(), operator: None }
+    }
+}
+
+impl From<&Caller> for Who {
+    fn from(caller: &Caller) -> Self {
+        Self {
+            actor: Actor::person(caller.operator.clone()),
+            source: caller.source.clone(),
+            operator: Some(caller.operator.clone()),
+        }
     }
 }
 

@@ -10,16 +10,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::caller::{Caller, Standing};
 use super::chronicle;
 use super::faces::Faces;
 use super::interpreter::{Order, Update};
 use super::shared::{Shared, Who};
+use crate::domain::account::AccountId;
 use crate::domain::audit_event::{AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
+use crate::domain::role::Ability;
 use crate::protocol::{
-    EngineView, Event, Notice, PolicyView, ProviderView, SessionView, Severity, Snapshot,
-    Subscription,
+    EngineView, Event, IdentityView, Notice, PolicyView, ProviderView, SessionView, Severity,
+    Snapshot, Subscription,
 };
+use crate::session::EndReason;
 
 /// One session that is not over.
 pub(super) struct Live {
@@ -47,36 +51,67 @@ pub(super) struct State {
 
 impl State {
     /// Everything as it stands, and a place among those who listen.
-    pub fn subscribe(&mut self) -> Subscription {
-        let events = self.faces.add();
+    pub fn subscribe(&mut self, caller: Caller) -> Subscription {
+        let events = self.faces.add(caller.clone());
         self.faces_changed();
-        Subscription { snapshot: Box::new(self.snapshot()), events }
+        Subscription { snapshot: Box::new(self.snapshot(&caller)), events }
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    /// Everything that a caller may see; for who is not signed in, next to nothing.
+    pub fn snapshot(&self, caller: &Caller) -> Snapshot {
         let live = self.sessions.values().filter_map(|live| live.view.as_deref());
-        let mut sessions: Vec<_> =
-            live.chain(self.ended.iter().map(AsRef::as_ref)).cloned().collect();
+        let all = live.chain(self.ended.iter().map(AsRef::as_ref));
+        let mut sessions: Vec<_> = all.filter(|view| caller.sees(view)).cloned().collect();
         sessions.sort_by_key(|session| std::cmp::Reverse(session.id));
+        let (known, all) = (caller.role().is_some(), caller.may(Ability::AllSessions).is_ok());
+        let reasons = match (known, all) {
+            (false, _) => vec![],
+            (true, true) => self.reasons.clone(),
+            (true, false) => reasons_in(&sessions),
+        };
+        let ended = sessions.iter().filter(|session| !session.state.is_live()).count() as u64;
         let rules = self.shared.rules();
         let policy = &rules.policy;
         Snapshot {
             now: self.shared.now(),
-            engine: self.engine_view(),
-            identity: crate::protocol::IdentityView::of_drill(),
-            providers: self.provider_views(),
+            engine: self.engine_view_for(caller),
+            identity: self.identity_view(caller),
+            providers: if known { self.provider_views() } else { vec![] },
             sessions,
-            sessions_ended_total: self.ended_total,
-            audit: self.audit.iter().cloned().collect(),
-            reasons: self.reasons.clone(),
+            sessions_ended_total: if all { self.ended_total } else { ended },
+            audit: self.audit.iter().filter(|event| caller.sees_event(event)).cloned().collect(),
+            reasons,
             policy: PolicyView {
                 duration_max: policy.duration_max,
                 duration_default: policy.duration_default,
                 reason_pattern: policy.reason_pattern.as_ref().map(|it| it.as_str().to_owned()),
                 ad_hoc_targets: policy.ad_hoc_targets,
             },
-            targets_total: rules.catalogue.targets.len() as u64,
+            targets_total: if known { rules.catalogue.targets.len() as u64 } else { 0 },
         }
+    }
+
+    /// People, as far as a caller may see them.
+    pub fn identity_view(&self, caller: &Caller) -> IdentityView {
+        let people = &self.shared.people;
+        let mut view = caller.identity(&people.view());
+        view.me = match &caller.standing {
+            Standing::SignedIn(hash) => people.signed_in_view(hash),
+            Standing::Drill | Standing::Nobody { .. } => None,
+        };
+        view
+    }
+
+    /// True where a caller may see the session of this id.
+    fn owns(&self, caller: &Caller, id: SessionId) -> bool {
+        self.known(id).is_some_and(|view| caller.sees(view))
+    }
+
+    /// Tells every face as much as it may see.
+    pub fn tell(&mut self, event: &Event) {
+        let mut faces = std::mem::take(&mut self.faces);
+        faces.tell(event, |caller, id| self.owns(caller, id));
+        self.faces = faces;
     }
 
     pub fn engine_view(&self) -> EngineView {
@@ -95,6 +130,11 @@ impl State {
             wall_offset_millis: self.wall_offset_millis,
             alarms: self.alarms.values().cloned().collect(),
         }
+    }
+
+    /// The engine as a caller may see it.
+    pub fn engine_view_for(&self, caller: &Caller) -> EngineView {
+        caller.engine(&self.engine_view(), |id| self.owns(caller, id))
     }
 
     pub fn provider_views(&self) -> Vec<ProviderView> {
@@ -124,9 +164,9 @@ impl State {
                 {
                     view.traffic = traffic;
                 }
-                self.faces.tell(&Event::Traffic { session, traffic });
+                self.tell(&Event::Traffic { session, traffic });
             }
-            Update::Notice(notice) => self.faces.tell(&Event::Notice(notice)),
+            Update::Notice(notice) => self.tell(&Event::Notice(notice)),
             Update::Alarm { session, text } => {
                 if self.alarm(session.to_string(), text, Some(session)) {
                     self.engine_changed();
@@ -134,6 +174,9 @@ impl State {
             }
             Update::Journal { session, problem } => self.journal_changed(session, problem),
             Update::Audit(events) => self.audit_grew(events),
+            Update::Identity => self.identity_changed(),
+            Update::SignedOut { hash, why } => self.faces.sign_out(&hash, &why),
+            Update::Revoked { account, why } => self.end_sessions_of(account, &why),
             Update::Providers => {
                 self.rules_changed();
                 self.providers_changed();
@@ -177,8 +220,14 @@ impl State {
         if let Some(live) = self.sessions.get_mut(&view.id) {
             live.view = Some(view.clone());
         }
-        self.faces.tell(&Event::Session(view));
+        // Whoever lost the right while the request was being worked out has no session either.
+        let revoked =
+            view.operator.account.clone().filter(|by| is_new && !self.shared.people.may_act(by.id));
+        self.tell(&Event::Session(view));
         self.audit_grew(audit);
+        if let Some(by) = revoked {
+            self.end_sessions_of(by.id, "the operator may open no sessions any more");
+        }
         if is_new {
             self.providers_changed();
         }
@@ -186,7 +235,7 @@ impl State {
 
     pub fn audit_grew(&mut self, events: Vec<AuditEvent>) {
         for event in events {
-            self.faces.tell(&Event::Audit(Box::new(event.clone())));
+            self.tell(&Event::Audit(Box::new(event.clone())));
             // Batches of several sessions may be told in another order than they were written.
             let place = self.audit.partition_point(|known| known.seq < event.seq);
             self.audit.insert(place, event);
@@ -238,14 +287,43 @@ impl State {
 
     pub fn engine_changed(&mut self) {
         let view = Box::new(self.engine_view());
-        self.faces.tell(&Event::Engine(view));
+        self.tell(&Event::Engine(view));
+    }
+
+    /// Tells everybody of people, each as much as they may see. Who somebody is stands in it too,
+    /// so it is made anew for each face.
+    pub fn identity_changed(&mut self) {
+        let mut faces = std::mem::take(&mut self.faces);
+        faces.tell_each(|caller| Event::Identity(Box::new(self.identity_view(caller))));
+        self.faces = faces;
+    }
+
+    /// Ends every session of an account that may have none any more.
+    fn end_sessions_of(&mut self, account: AccountId, why: &str) {
+        let theirs = |view: &SessionView| {
+            view.operator.account.as_ref().is_some_and(|known| known.id == account)
+        };
+        let sessions = self.sessions.values();
+        for live in sessions.filter(|live| live.view.as_deref().is_some_and(theirs)) {
+            let (mailbox, detail) = (live.mailbox.clone(), why.to_owned());
+            self.tasks.spawn(async move {
+                let order = Order::End {
+                    reason: EndReason::EndedByAdmin,
+                    detail: Some(detail),
+                    who: Who::engine(),
+                    reply: None,
+                };
+                // A session that is over meanwhile has ended.
+                mailbox.send(order).await.ok();
+            });
+        }
     }
 
     pub fn providers_changed(&mut self) {
         let views = self.provider_views();
         if views != self.shown_providers {
             self.shown_providers.clone_from(&views);
-            self.faces.tell(&Event::Providers(views));
+            self.tell(&Event::Providers(views));
         }
     }
 
@@ -254,6 +332,17 @@ impl State {
         let draft = || chronicle::plain(&self.shared, kind, what, &Who::engine(), None);
         self.shared.drill.then(draft).into_iter().collect()
     }
+}
+
+/// The newest reasons among sessions, each once.
+fn reasons_in(sessions: &[SessionView]) -> Vec<String> {
+    let mut reasons: Vec<String> = vec![];
+    for session in sessions {
+        if reasons.len() < REASONS_SHOWN as usize && !reasons.contains(&session.reason) {
+            reasons.push(session.reason.clone());
+        }
+    }
+    reasons
 }
 
 /// How many ended sessions, audit events and reasons faces get at once.

@@ -79,6 +79,11 @@ impl Directory {
         self.lists.insert(list.idp.clone(), list);
     }
 
+    /// Takes in that an identity provider has no list any more.
+    pub fn forget_list(&mut self, idp: &IdpId) {
+        self.lists.remove(idp);
+    }
+
     /// Takes in the identity providers as they are configured.
     pub fn put_idps(&mut self, idps: Vec<IdpSettings>) {
         self.idps = idps;

@@ -8,8 +8,19 @@
 //!               where is it    (RFC 8628)      who is it
 //! ```
 //!
-//! All of these decide and touch nothing. `oidc` carries the questions and answers of the second
-//! row over `crate::http`.
+//! - [`login`]: the rule: who is let in by password, and whom a single sign-on speaks of.
+//! - [`lockout`]: how long somebody waits after failures, so that nobody else does.
+//! - [`password`]: what may be a password.
+//! - [`hashing`]: Argon2id, a few at a time.
+//! - [`codes`]: one-time codes, by which a password is set without anybody else knowing it.
+//! - [`directory`]: all operators and lists in memory, and every change to them as a decision.
+//! - [`forecast`]: who could enter if an identity provider failed now.
+//! - [`device_flow`]: the device authorization grant (RFC 8628) as a pure machine.
+//! - [`discovery`]: what an identity provider says of itself.
+//! - [`id_token`]: whom its tokens vouch for.
+//! - [`oidc`]: the thin caller of these three, over HTTP.
+//!
+//! All but `hashing` and `oidc` decide and touch nothing: time, randomness and answers come in.
 //!
 //! Rules that hold in every line below:
 //!

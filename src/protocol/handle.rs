@@ -18,6 +18,9 @@ pub struct Origin {
     pub pid: Option<i32>,
     /// The terminal that the process belongs to, as the kernel says.
     pub tty: Option<String>,
+    /// Where the login came from, as logind has recorded it (sd-login(3)).
+    #[serde(default)]
+    pub remote: Option<String>,
 }
 
 /// One call, as it reaches whoever serves the handle.

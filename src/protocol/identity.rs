@@ -95,6 +95,8 @@ pub enum OperatorsAsk {
     Remove {
         /// Their address.
         email: Email,
+        /// The address, typed, where the engine asks for that.
+        confirm: Option<String>,
     },
     /// Give somebody another role; where it is a lesser one, their sign-ins and sessions end.
     /// Answered with `Reply::Done`.

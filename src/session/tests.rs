@@ -105,7 +105,7 @@ fn second(seconds: u64) -> Timestamp {
 }
 
 fn actor() -> Actor {
-    Actor::person(Operator { uid: 1_000, name: "ana".to_owned() })
+    Actor::person(Operator::unix(1_000, "ana"))
 }
 
 fn request() -> Request {
@@ -128,7 +128,7 @@ fn request() -> Request {
         reason: "INC-42".to_owned(),
         lease: LEASE,
         lease_max: LEASE_MAX,
-        operator: Operator { uid: 1_000, name: "ana".to_owned() },
+        operator: Operator::unix(1_000, "ana"),
         path: NetworkPath { provider, kind: ProviderKind::Simulated, why: "it serves".to_owned() },
         drill: false,
     }

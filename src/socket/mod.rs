@@ -13,8 +13,9 @@
 
 mod client;
 mod frame;
+mod origin;
 mod server;
-mod terminal;
 
 pub use client::{AttachError, Attached, attach};
+pub use origin::origin_of;
 pub use server::{Server, serve};

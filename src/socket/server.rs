@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::frame::{self, ASK_BYTES_MAX, Ask, HELLO_BYTES_MAX, Hello, Tell};
-use super::terminal::terminal_of;
-use crate::protocol::{Command, EngineHandle, Event, Origin, Subscription, VERSION};
+use super::origin::origin_of;
+use crate::protocol::{Command, EngineHandle, Event, Subscription, VERSION};
 
 /// A socket that is served. Dropping it hangs up on every face.
 #[derive(Debug)]
@@ -69,8 +69,7 @@ async fn admit(stream: UnixStream, engine: EngineHandle, uid: u32) {
         Ok(Err(error)) => return tracing::debug!(%error, "a face said no proper hello"),
         Err(_) => return tracing::debug!("a face said no hello"),
     }
-    let tty = peer.pid().and_then(terminal_of);
-    let origin = Origin { uid: peer.uid(), pid: peer.pid(), tty };
+    let origin = origin_of(peer.uid(), peer.pid());
     converse(reader, writer, engine.for_origin(origin)).await;
 }
 

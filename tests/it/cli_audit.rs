@@ -9,7 +9,7 @@ use breakglass::protocol::{AuditVerdict, Command, Event, Reply, SessionState};
 use crate::cli_support::{Beat, Cli, NOW, World, engine, session};
 
 fn event(seq: u64) -> AuditEvent {
-    let ana = Operator { uid: 1_000, name: "ana".into() };
+    let ana = Operator::unix(1_000, "ana");
     let mut draft = AuditDraft::new("session.activated", "orders-db is open", Actor::person(ana));
     draft.session = Some(session(SessionState::Active).id);
     draft.reason = Some("INC-42".into());

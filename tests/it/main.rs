@@ -26,6 +26,7 @@ mod demo;
 mod docs;
 mod engine_hand_over;
 mod engine_life;
+mod engine_people;
 mod engine_trouble;
 mod forward;
 mod http;

@@ -4,16 +4,20 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use breakglass::domain::role::Role;
+use breakglass::domain::sign_in::Token;
 use breakglass::protocol::{Command, Event, Origin, Reply, SessionState};
 use breakglass::socket::{self, AttachError, Attached, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
+use crate::support::people::{self, OWNER, account};
 use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
 
 struct Served {
     engine: breakglass::engine::Running,
+    token: Token,
     _server: Server,
     path: PathBuf,
     _dir: tempfile::TempDir,
@@ -22,12 +26,15 @@ struct Served {
 
 async fn served() -> Served {
     let rig = Rig::new();
+    let here = socket::origin_of(own_uid(), i32::try_from(std::process::id()).ok());
+    let owner = account(OWNER, Role::Owner);
+    let token = people::sign_in(&*rig.store, &owner, here.tty.as_deref()).await;
     let engine = rig.start().await;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("engine.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let server = socket::serve(listener, engine.handle.clone(), own_uid());
-    Served { engine, _server: server, path, _dir: dir, _rig: rig }
+    Served { engine, token, _server: server, path, _dir: dir, _rig: rig }
 }
 
 fn own_uid() -> u32 {
@@ -38,8 +45,11 @@ fn origin() -> Origin {
     Origin { uid: own_uid(), tty: Some("pts/7".into()), ..Origin::default() }
 }
 
+/// Attaches, as the Owner who is signed in at this terminal.
 async fn attached(served: &Served) -> Attached {
-    socket::attach(&served.path, origin()).await.unwrap()
+    let mut attached = socket::attach(&served.path, origin()).await.unwrap();
+    attached.handle = attached.handle.signed_in(Some(served.token.clone()));
+    attached
 }
 
 #[tokio::test]
@@ -153,7 +163,11 @@ async fn a_face_that_asks_and_never_listens_waits_and_is_hung_up_on() {
     const ASKS: usize = 20_000;
     let served = served().await;
     let mut deaf = by_hand(&served).await;
-    let ask = format!(r#"{{"command":{{"id":1,"command":{{"find":{{"text":"{:01000}"}}}}}}}}"#, 0);
+    let token = served.token.expose();
+    let ask = format!(
+        r#"{{"command":{{"id":1,"token":"{token}","command":{{"find":{{"text":"{:01000}"}}}}}}}}"#,
+        0
+    );
     let mut frame = u32::try_from(ask.len()).unwrap().to_be_bytes().to_vec();
     frame.extend(ask.bytes());
     // The first is understood: what follows is held back, not hung up on.

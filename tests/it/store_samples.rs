@@ -130,7 +130,7 @@ pub fn view(number: u64) -> SessionView {
             why: "it answers from here".into(),
         },
         reason: format!("INC-{}", number % 7),
-        operator: Operator { uid: 1_000, name: "ana".into() },
+        operator: Operator::unix(1_000, "ana"),
         requested_at,
         activated_at: Some(requested_at),
         lease: Span::from_minutes(30),

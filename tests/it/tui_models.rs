@@ -32,7 +32,7 @@ pub const LOOK: Look = Look {
 };
 
 pub fn operator() -> Operator {
-    Operator { uid: 1_000, name: "ana".into() }
+    Operator::unix(1_000, "ana")
 }
 
 pub fn engine() -> EngineView {

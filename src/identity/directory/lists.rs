@@ -25,7 +25,7 @@ pub enum ListChangeError {
     },
     /// Nobody could enter while the identity provider fails.
     #[error(
-        "with SSO enforced, nobody listed for `{0}` could enter by password: its failure would lock out all whom it governs; confirm that"
+        "with SSO enforced, nobody listed for `{0}` could enter by password: its failure would lock out all whom it governs; type its name to confirm that"
     )]
     NobodyCouldEnter(IdpId),
     /// A proof by somebody who is not listed.

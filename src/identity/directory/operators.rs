@@ -32,7 +32,7 @@ pub enum DirectoryError {
     )]
     LastOwner(Email),
     /// The last way around SSO that is enforced.
-    #[error("`{email}` is the last who can enter while {} fails, and its SSO is enforced; confirm that", names(.idps))]
+    #[error("`{email}` is the last who can enter while {} fails, and its SSO is enforced; type the address to confirm that", names(.idps))]
     LastUsable {
         /// Who.
         email: Email,

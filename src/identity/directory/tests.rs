@@ -269,7 +269,7 @@ fn five_people_who_add_the_fifth_at_once_add_one() {
 fn enforcing_with_nobody_who_could_enter_needs_a_confirmation() {
     let mut team = Team::new();
     let refused = team.0.enforce(&id("entra"), true, false).unwrap_err();
-    insta::assert_snapshot!(refused, @"with SSO enforced, nobody listed for `entra` could enter by password: its failure would lock out all whom it governs; confirm that");
+    insta::assert_snapshot!(refused, @"with SSO enforced, nobody listed for `entra` could enter by password: its failure would lock out all whom it governs; type its name to confirm that");
     assert!(team.0.enforce(&id("entra"), true, true).unwrap().enforced);
     // A stale entry is nobody.
     team.list(&["ana"], &[]).unwrap();
@@ -290,7 +290,7 @@ fn taking_the_last_way_in_while_enforced_needs_a_confirmation() {
     team.list(&[], &["bob"]).unwrap();
     assert_eq!(team.list(&[], &["ana"]), Err(ListChangeError::NobodyCouldEnter(id("entra"))));
     assert!(team.0.change_list(&id("entra"), &[], &[email("ana")], true, NOW).is_ok());
-    insta::assert_snapshot!(team.0.remove(team.id("ana"), false).unwrap_err(), @"`ana@example.com` is the last who can enter while `entra` fails, and its SSO is enforced; confirm that");
+    insta::assert_snapshot!(team.0.remove(team.id("ana"), false).unwrap_err(), @"`ana@example.com` is the last who can enter while `entra` fails, and its SSO is enforced; type the address to confirm that");
     assert!(team.0.remove(team.id("ana"), true).is_ok());
     assert!(team.list(&["bob"], &["ana"]).is_ok(), "another takes the place in the same save");
     assert!(team.0.enforce(&id("entra"), false, false).is_ok(), "turning it off needs none");

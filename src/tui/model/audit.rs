@@ -104,7 +104,7 @@ impl Audit {
 
 fn fits(event: &AuditEvent, needle: &str) -> bool {
     let draft = &event.event;
-    let actor = draft.actor.operator.as_ref().map_or("engine", |operator| operator.name.as_str());
+    let actor = draft.actor.name();
     let object = draft.object.as_ref().map_or("", |object| object.name.as_str());
     holds(&draft.kind, needle)
         || holds(&draft.description, needle)

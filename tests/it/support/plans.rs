@@ -34,7 +34,7 @@ pub fn id() -> SessionId {
 
 /// The person of every test.
 pub fn operator() -> Actor {
-    Actor::person(Operator { uid: 1_000, name: "ana".to_owned() })
+    Actor::person(Operator::unix(1_000, "ana"))
 }
 
 /// The request of every test.
@@ -58,7 +58,7 @@ pub fn request() -> Request {
         reason: "INC-42".to_owned(),
         lease: LEASE,
         lease_max: LEASE_MAX,
-        operator: Operator { uid: 1_000, name: "ana".to_owned() },
+        operator: Operator::unix(1_000, "ana"),
         path: NetworkPath { provider, kind: ProviderKind::Simulated, why: "it serves".to_owned() },
         drill: true,
     }

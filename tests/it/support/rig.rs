@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use breakglass::domain::catalogue::Catalogue;
 use breakglass::domain::connect::EndpointAddress;
-use breakglass::domain::id::{InstallationId, ProviderId, SessionId};
+use breakglass::domain::id::{IdpId, InstallationId, ProviderId, SessionId};
+use breakglass::domain::identity_provider::IdpSettings;
 use breakglass::domain::operator::Operator;
 use breakglass::domain::policy::Policy;
 use breakglass::domain::request::{OpenRequest, TargetChoice};
+use breakglass::domain::role::Role;
 use breakglass::domain::target::{Address, TargetKind};
 use breakglass::domain::time::Span;
 use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Rules, Running};
@@ -21,11 +23,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::memory_store::MemoryStore;
+use super::people::{self, OWNER, ToldSso, account};
 
 /// A store, and how to start engines on it.
 pub struct Rig {
     pub store: Arc<MemoryStore>,
     pub providers: Vec<Arc<dyn Provider>>,
+    pub sso: ToldSso,
+    pub idps: Vec<IdpSettings>,
     sockets: tempfile::TempDir,
 }
 
@@ -39,16 +44,25 @@ impl Rig {
     /// One with these providers.
     pub fn with(providers: Vec<Arc<dyn Provider>>) -> Self {
         let store = Arc::new(MemoryStore::default());
-        Self { store, providers, sockets: tempfile::tempdir().unwrap() }
+        let (sso, sockets) = (ToldSso::default(), tempfile::tempdir().unwrap());
+        Self { store, providers, sso, idps: vec![], sockets }
     }
 
-    /// Starts an engine on the store.
+    /// Starts an engine on the store, at whose handle an Owner is signed in.
     pub async fn start(&self) -> Running {
         self.start_with(Parcel::pack(vec![])).await
     }
 
     /// Starts an engine that takes over what another one handed over.
     pub async fn start_with(&self, parcel: Parcel) -> Running {
+        let token = people::sign_in(&*self.store, &account(OWNER, Role::Owner), None).await;
+        let mut running = self.start_for_nobody(parcel).await;
+        running.handle = running.handle.signed_in(Some(token));
+        running
+    }
+
+    /// Starts an engine at whose handle nobody is signed in.
+    pub async fn start_for_nobody(&self, parcel: Parcel) -> Running {
         let installed = |provider: &Arc<dyn Provider>| Installed {
             provider: Arc::clone(provider),
             enabled: true,
@@ -59,10 +73,12 @@ impl Rig {
             store,
             catalogue: Catalogue::default(),
             policy: policy(),
+            idps: self.idps.clone(),
+            people: people::parts(&self.sso),
             providers: self.providers.iter().map(installed).collect(),
             settings: Arc::new(Forgets),
             installation: InstallationId::from_random([1, 2, 3, 4, 5, 6]),
-            operator: Operator { uid: rustix::process::getuid().as_raw(), name: "ana".into() },
+            operator: Operator::unix(rustix::process::getuid().as_raw(), "ana"),
             host: "jump\u{1b}[2J".into(),
             state_dir: "/state".into(),
             sockets_dir: self.sockets.path().to_owned(),
@@ -80,6 +96,14 @@ struct Forgets;
 
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn put_idp(&self, _: &IdpSettings) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn remove_idp(&self, _: &IdpId) -> Result<(), Report> {
         Ok(())
     }
 

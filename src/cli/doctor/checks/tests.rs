@@ -63,7 +63,7 @@ fn engine_facts() -> EngineFacts {
             detached: true,
             started_at: NOW,
             installation: InstallationId::from_random([0; 6]),
-            operator: Operator { uid: 1_000, name: "ana".into() },
+            operator: Operator::unix(1_000, "ana"),
             host: "jump1".into(),
             state_dir: "/home/ana/.local/state/breakglass".into(),
             drill: false,
