@@ -25,6 +25,7 @@ use super::docs::Docs;
 use super::host::{Host, NoHost};
 use super::screens;
 use super::settings::{self, Identity, Network};
+use super::token::TokenFile;
 use super::world::World;
 use crate::cli::output::{Format, Output};
 use crate::cli::signals::{Caught, ProcessSignals, Signals};
@@ -150,16 +151,20 @@ impl Drill {
         let engines = Here(self.host.handle.clone());
         let docs = Docs::new(&self.world);
         let (mut nobody, mut nobody_else) = (Unheard, Unheard);
-        let context = |signals| Context {
+        let (mut person, mut other) = (self.world.person(), self.world.person());
+        let sign_in = TokenFile::new(&self.world);
+        let context = |signals, person| Context {
             engines: &engines,
             config: &docs,
             signals,
+            person,
+            sign_in: &sign_in,
             out: self.output(),
             wall: crate::clock::wall,
             host: self.world.for_verbs(),
         };
-        let mut teller = context(&mut nobody as &mut dyn Signals);
-        let mut actor = context(&mut nobody_else as &mut dyn Signals);
+        let mut teller = context(&mut nobody as &mut dyn Signals, &mut person);
+        let mut actor = context(&mut nobody_else as &mut dyn Signals, &mut other);
         let told = plain::run(&mut teller);
         let played = async {
             let played = script::play(&self.host.handle, &mut actor).await;

@@ -4,7 +4,8 @@
 //! - [`host`] runs an engine in this process: lock, store, providers, socket.
 //! - [`settings`] is what the configuration says, put into what an engine is made of.
 //! - [`detach`] starts an engine of its own and hands over to it.
-//! - [`reach`] gets hold of the engine, wherever it lives.
+//! - [`reach`] gets hold of the engine, wherever it lives, for whoever is signed in at this terminal
+//!   ([`token`]).
 //! - [`harden`] keeps what is in memory there.
 //! - [`screens`] runs the TUI; [`demo`] runs it on a simulated world.
 
@@ -17,6 +18,7 @@ mod late_vault;
 mod reach;
 mod screens;
 mod settings;
+mod token;
 mod world;
 
 use std::process::ExitCode;
@@ -69,6 +71,8 @@ async fn perform(world: World, invocation: Invocation, out: Output) -> Result<u8
                 engines: &engines,
                 config: &docs,
                 signals: &mut ProcessSignals::default(),
+                person: &mut world.person(),
+                sign_in: &token::TokenFile::new(&world),
                 out,
                 wall: crate::clock::wall,
                 host: world.for_verbs(),

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::time::{Duration, sleep};
 
 use super::detach;
+use super::token::TokenFile;
 use super::world::World;
 use crate::cli::Engines;
 use crate::error::{Kind, Report};
@@ -17,25 +18,26 @@ use crate::store::lock::StateLock;
 /// How the faces of this process get hold of the engine.
 pub(super) struct Reach {
     world: World,
+    token: TokenFile,
     /// Kept so that the channels stay open as long as the process.
     attached: Mutex<Vec<Attached>>,
 }
 
 impl Reach {
     pub fn new(world: &World) -> Self {
-        Self { world: world.clone(), attached: Mutex::default() }
+        Self { world: world.clone(), token: TokenFile::new(world), attached: Mutex::default() }
     }
 
-    /// Attaches to the engine if one runs.
+    /// Attaches to the engine if one runs, for whoever is signed in at this terminal.
     ///
     /// # Errors
     ///
-    /// When one runs and cannot be spoken to.
+    /// When one runs and cannot be spoken to, or the sign-in that is kept cannot be trusted.
     pub async fn running(&self) -> Result<Option<EngineHandle>, Report> {
         for path in self.sockets() {
             match socket::attach(&path, self.world.origin()).await {
                 Ok(attached) => {
-                    let handle = attached.handle.clone();
+                    let handle = attached.handle.signed_in(self.token.read()?);
                     self.attached.lock().unwrap_or_else(PoisonError::into_inner).push(attached);
                     return Ok(Some(handle));
                 }
@@ -50,7 +52,12 @@ impl Reach {
     /// counts as gone. A call makes it stay.
     async fn staying(&self) -> Result<Option<EngineHandle>, Report> {
         let Some(handle) = self.running().await? else { return Ok(None) };
-        Ok(handle.call(Command::Status).await.is_ok().then_some(handle))
+        // Whoever is refused was heard all the same.
+        let stays = match handle.call(Command::Status).await {
+            Ok(_) => true,
+            Err(report) => report.kind == Kind::Denied,
+        };
+        Ok(stays.then_some(handle))
     }
 
     /// Attaches to an engine that another process is just starting or handing over.

@@ -11,6 +11,7 @@ use super::docs::Docs;
 use super::host::{Host, NoHost};
 use super::reach::Reach;
 use super::settings;
+use super::token::TokenFile;
 use super::world::World;
 use crate::cli::output::Output;
 use crate::cli::signals::ProcessSignals;
@@ -84,6 +85,8 @@ async fn plainly(world: &World, out: Output) -> Result<u8, Report> {
         engines: &engines,
         config: &docs,
         signals: &mut ProcessSignals::default(),
+        person: &mut world.person(),
+        sign_in: &TokenFile::new(world),
         out,
         wall: crate::clock::wall,
         host: world.for_verbs(),

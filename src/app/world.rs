@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use crate::cli::output::{Format, Terminal};
-use crate::cli::{Global, Host};
+use crate::cli::{AtStdin, Global, Host};
 use crate::config::{Environment, Overrides, Places};
 use crate::domain::operator::Operator;
 use crate::domain::text;
@@ -83,6 +83,12 @@ impl World {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Who sits at standard input.
+    pub fn person(&self) -> AtStdin {
+        let dumb = self.variable("TERM").is_none_or(|term| term == "dumb");
+        AtStdin { sequences: !self.plain && !dumb }
+    }
+
     /// What verbs know of the process.
     pub fn for_verbs(&self) -> Host {
         Host {
@@ -100,7 +106,9 @@ pub(super) fn terminal(plain: bool) -> Terminal {
     let tty = std::io::stdout().is_terminal();
     let columns = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col);
     let columns = columns.filter(|columns| tty && *columns > 0).map(usize::from);
-    Terminal::new(&environment(), tty, columns, plain)
+    let terminal = Terminal::new(&environment(), tty, columns, plain);
+    // What is drawn over is talk, on standard error.
+    Terminal { live: terminal.live && std::io::stderr().is_terminal(), ..terminal }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

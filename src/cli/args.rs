@@ -9,17 +9,24 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::audit::AuditVerb;
+use super::break_glass_users::BreakGlassUsersVerb;
 use super::config::ConfigVerb;
 use super::connect::ConnectArgs;
 use super::doctor::DoctorArgs;
 use super::end::{EndArgs, ExtendArgs, RetryArgs};
 use super::engine::EngineVerb;
+use super::idp::IdpVerb;
+use super::init::InitArgs;
+use super::login::{LoginArgs, LogoutArgs, WhoamiArgs};
 use super::manual::{CompletionsArgs, ManArgs};
 use super::open::OpenArgs;
+use super::operators::OperatorsVerb;
 use super::output::{Format, Output, Terminal};
+use super::password::PasswordVerb;
 use super::providers::ProvidersArgs;
 use super::sessions::{SessionsArgs, ShowArgs};
 use super::targets::{SitesArgs, TargetsArgs};
+use super::vault::VaultVerb;
 use crate::domain::target::{TargetError, TargetKind};
 use crate::error::{Kind, Report};
 use crate::protocol::SessionState;
@@ -88,6 +95,20 @@ pub enum Verb {
     Targets(TargetsArgs),
     Sites(SitesArgs),
     Providers(ProvidersArgs),
+    Init(InitArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
+    Whoami(WhoamiArgs),
+    #[command(subcommand)]
+    Password(PasswordVerb),
+    #[command(subcommand)]
+    Operators(OperatorsVerb),
+    #[command(subcommand)]
+    Idp(IdpVerb),
+    #[command(subcommand)]
+    BreakGlassUsers(BreakGlassUsersVerb),
+    #[command(subcommand)]
+    Vault(VaultVerb),
     #[command(subcommand)]
     Audit(AuditVerb),
     #[command(subcommand)]
@@ -144,6 +165,8 @@ const AFTER_HELP: &str = "\
 First steps:
   breakglass demo                  try everything, with nothing at stake
   breakglass config example        the configuration, each key explained
+  breakglass init --email ana@example.com
+                                   make the first Owner, and sign in
   breakglass targets               what there is to reach
   breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
   breakglass end 5566              end it, and see that everything is gone
@@ -152,7 +175,7 @@ Exit codes:
   0    done
   2    the command line is wrong
   3    the configuration is wrong
-  4    refused by policy; the audit has it
+  4    refused by policy, or nobody is signed in; the audit has it
   5    a target, a provider, the engine or the store cannot be reached
   6    something is not proven gone; `show` tells what, and how to remove it
   70   a bug in this program

@@ -2,12 +2,18 @@
 
 use super::words::Times;
 use crate::domain::audit_event::AuditEvent;
+use crate::domain::email::Email;
+use crate::domain::identity_provider::Probe;
+use crate::domain::secret::Secret;
+use crate::domain::sign_in::Token;
 use crate::domain::site::Site;
 use crate::domain::time::Timestamp;
+use crate::domain::vault::VaultStatus;
 use crate::error::{Kind, Report};
 use crate::protocol::{
-    AuditVerdict, Command, EngineHandle, EngineView, PlanView, ProviderView, Reply, SessionView,
-    TargetView,
+    AuditVerdict, Command, EngineHandle, EngineView, IdentityView, IdpAsk, IdpView, OperatorsAsk,
+    OperatorsView, PlanView, ProviderView, Reply, SessionView, SignInAsk, SignedInView,
+    SsoPromptView, TargetView, VaultAsk,
 };
 
 /// Asks for a session.
@@ -96,6 +102,92 @@ pub(super) async fn status(engine: &EngineHandle) -> Result<EngineView, Report> 
         Reply::Engine(view) => Ok(*view),
         other => Err(unexpected(&other)),
     }
+}
+
+/// Asks to be signed in.
+pub(super) async fn sign_in(
+    engine: &EngineHandle,
+    ask: SignInAsk,
+) -> Result<(Token, SignedInView), Report> {
+    match engine.call(Command::SignIn(ask)).await? {
+        Reply::SignedIn { token, me } => Ok((token, *me)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks who is signed in here.
+pub(super) async fn me(engine: &EngineHandle) -> Result<Option<SignedInView>, Report> {
+    match engine.call(Command::SignIn(SignInAsk::Whoami)).await? {
+        Reply::Me(me) => Ok(me.map(|me| *me)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for what a person types at an identity provider's page.
+pub(super) async fn sso(engine: &EngineHandle, ask: SignInAsk) -> Result<SsoPromptView, Report> {
+    match engine.call(Command::SignIn(ask)).await? {
+        Reply::SsoPrompt(prompt) => Ok(prompt),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for operators.
+pub(super) async fn operators(
+    engine: &EngineHandle,
+    ask: OperatorsAsk,
+) -> Result<OperatorsView, Report> {
+    match engine.call(Command::Operators(ask)).await? {
+        Reply::Operators(view) => Ok(view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for a one-time code.
+pub(super) async fn code(
+    engine: &EngineHandle,
+    ask: OperatorsAsk,
+) -> Result<(Email, Secret, Timestamp), Report> {
+    match engine.call(Command::Operators(ask)).await? {
+        Reply::Code { email, code, expires_at } => Ok((email, code, expires_at)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for identity providers, with their lists.
+pub(super) async fn idps(engine: &EngineHandle, command: Command) -> Result<Vec<IdpView>, Report> {
+    match engine.call(command).await? {
+        Reply::IdentityProviders(views) => Ok(views),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for a look at an identity provider.
+pub(super) async fn probe(engine: &EngineHandle, ask: IdpAsk) -> Result<Probe, Report> {
+    match engine.call(Command::Idp(ask)).await? {
+        Reply::Probe(probe) => Ok(probe),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for how the vault is, after what was asked of it.
+pub(super) async fn vault(engine: &EngineHandle, ask: VaultAsk) -> Result<VaultStatus, Report> {
+    match engine.call(Command::Vault(ask)).await? {
+        Reply::Vault(status) => Ok(status),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for all that is in the vault, sealed.
+pub(super) async fn sealed(engine: &EngineHandle, passphrase: Secret) -> Result<Secret, Report> {
+    match engine.call(Command::Vault(VaultAsk::Export { passphrase })).await? {
+        Reply::Sealed(sealed) => Ok(sealed),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for whose engine it is and who may sign in: what every face is told when it subscribes.
+pub(super) async fn identity(engine: &EngineHandle) -> Result<IdentityView, Report> {
+    Ok(engine.subscribe().await?.snapshot.identity)
 }
 
 /// Asks for something that has no answer but that it is done.

@@ -105,10 +105,15 @@ and `breakglass config example` prints one with each key explained.
 .TP
 .I engine.sock
 The socket of the engine, in the operator's runtime directory, for the operator alone.
+.TP
+.I sign-in-TTY
+What shows who is signed in at one terminal, beside the socket, for the operator alone. `breakglass
+logout` removes it.
 .SH ENVIRONMENT
 HOME and the XDG directories say where files are; NO_COLOR, TERM and the locale (LC_ALL, LC_CTYPE,
-LANG) set the look, TMUX and STY the way to the clipboard; `breakglass doctor` also shows proxies. No
-variable decides who acts or what is allowed, and none reaches the audit. A command that `breakglass connect` runs finds BREAKGLASS_HOST,
+LANG) set the look, TMUX and STY the way to the clipboard; `breakglass doctor` also shows proxies and
+files of certificate authorities. No variable decides who acts or what is allowed, none holds a
+secret, and none reaches the audit. A command that `breakglass connect` runs finds BREAKGLASS_HOST,
 BREAKGLASS_PORT (or BREAKGLASS_SOCKET) and BREAKGLASS_TARGET in its environment.
 .SH \"SEE ALSO\"
 .BR ssh (1),

@@ -20,13 +20,17 @@
 
 pub mod args;
 pub mod output;
+pub mod person;
 pub mod plain;
+pub mod prompt;
 pub mod sessions;
 pub mod signals;
 
 mod ask;
 mod audit;
+mod break_glass_users;
 mod config;
+mod confirm;
 mod connect;
 mod docs;
 mod doctor;
@@ -34,13 +38,22 @@ mod end;
 mod engine;
 mod find;
 mod follow;
+mod identity_docs;
+mod idp;
+mod init;
+mod line;
+mod login;
 mod manual;
 mod open;
 mod opening;
+mod operators;
+mod password;
 mod progress;
 mod providers;
+mod sso;
 mod table;
 mod targets;
+mod vault;
 mod words;
 
 use std::collections::BTreeMap;
@@ -50,8 +63,11 @@ use async_trait::async_trait;
 
 pub use args::{Global, Invocation, Task, Verb};
 pub use config::{Checked, ConfigDocs};
+pub use person::{Echo, Person, Stop};
+pub use prompt::AtStdin;
 pub use signals::{ProcessSignals, Signals};
 
+use crate::domain::sign_in::Token;
 use crate::domain::time::Timestamp;
 use crate::error::Report;
 use crate::protocol::EngineHandle;
@@ -75,6 +91,19 @@ pub trait Engines: Send + Sync {
     async fn attach(&self) -> Result<Option<EngineHandle>, Report>;
 }
 
+/// Where a sign-in is kept for the next verb at this terminal.
+pub trait KeepSignIn: Send + Sync {
+    /// Keeps what shows who is signed in here, in place of what was kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be kept where nobody else may read it.
+    fn keep(&self, token: &Token) -> Result<(), Report>;
+
+    /// Forgets it.
+    fn forget(&self);
+}
+
 /// Everything that a verb needs from outside.
 pub struct Context<'a> {
     /// How to get hold of the engine.
@@ -83,6 +112,10 @@ pub struct Context<'a> {
     pub config: &'a dyn ConfigDocs,
     /// Where signals come from.
     pub signals: &'a mut dyn Signals,
+    /// Who can be asked.
+    pub person: &'a mut dyn Person,
+    /// Where a sign-in is kept.
+    pub sign_in: &'a dyn KeepSignIn,
     /// Where to print.
     pub out: Output,
     /// Reads the wall clock.
@@ -129,6 +162,15 @@ pub async fn run(verb: Verb, context: &mut Context<'_>) -> Result<u8, Report> {
         Verb::Targets(args) => targets::targets(&args, context).await,
         Verb::Sites(_) => targets::sites(context).await,
         Verb::Providers(args) => providers::run(args, context).await,
+        Verb::Init(args) => init::run(args, context).await,
+        Verb::Login(args) => login::login(args, context).await,
+        Verb::Logout(_) => login::logout(context).await,
+        Verb::Whoami(_) => login::whoami(context).await,
+        Verb::Operators(verb) => operators::run(verb, context).await,
+        Verb::Password(verb) => password::run(verb, context).await,
+        Verb::Idp(verb) => idp::run(verb, context).await,
+        Verb::BreakGlassUsers(verb) => break_glass_users::run(verb, context).await,
+        Verb::Vault(verb) => vault::run(verb, context).await,
         Verb::Audit(verb) => audit::run(verb, context).await,
         Verb::Config(verb) => config::run(&verb, context),
         Verb::Doctor(_) => doctor::run(context).await,

@@ -29,6 +29,8 @@ pub struct Terminal {
     pub colour: bool,
     /// Whether characters beyond ASCII may be printed.
     pub unicode: bool,
+    /// Whether a person watches, so that a line may be drawn over.
+    pub live: bool,
 }
 
 impl Terminal {
@@ -49,6 +51,7 @@ impl Terminal {
             width: width.filter(|width| stdout_tty && *width > 0),
             colour: stdout_tty && !plain && !dumb && set("NO_COLOR").is_none(),
             unicode: is_utf8(environment),
+            live: stdout_tty && !plain && !dumb,
         }
     }
 
@@ -174,6 +177,16 @@ impl Output {
     pub fn talk(&mut self, lines: &str) {
         if !self.is_json() {
             self.tell(lines);
+        }
+    }
+
+    /// Draws the last line for the person who watches over: a countdown. Nothing where nobody does,
+    /// and nothing with `--json`. An empty line takes it away.
+    pub fn talk_over(&mut self, line: &str) {
+        if !self.is_json() && self.terminal.live {
+            let line = if self.terminal.unicode { line.to_owned() } else { ascii(line) };
+            // As with all talk, that nobody can be told is no reason to stop.
+            let _ = write!(self.stderr, "\r\u{1b}[K{line}").and_then(|()| self.stderr.flush());
         }
     }
 

@@ -23,6 +23,11 @@ impl Times {
         Self::at_engine(wall.offset(wall_offset_millis.saturating_neg()), wall_offset_millis)
     }
 
+    /// The same at another instant of the wall.
+    pub(super) const fn at(&self, wall: Timestamp) -> Self {
+        Self::at_wall(wall, self.wall_offset_millis)
+    }
+
     /// The wall's time as programs read it.
     pub(super) fn rfc3339(&self, at: Timestamp) -> String {
         at.offset(self.wall_offset_millis).to_rfc3339()

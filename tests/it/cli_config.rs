@@ -3,7 +3,8 @@
 use breakglass::cli::Checked;
 use breakglass::error::{Kind, Report};
 
-use crate::cli_support::{Cli, FakeConfig, usual};
+use crate::cli_fakes::FakeConfig;
+use crate::cli_support::{Cli, usual};
 
 fn broken() -> Cli {
     let report = Report::new(Kind::Config, "`duration-mx` is not a key of `[policy]`")

@@ -1,8 +1,10 @@
 //! The grammar itself: help, mistakes, the manual, completions.
 
 use breakglass::cli::args;
+use breakglass::domain::role::Role;
 use breakglass::protocol::SessionState;
 
+use crate::cli_people::{identity, operator};
 use crate::cli_support::{session, usual};
 
 /// Every verb, as it is typed, with its definition.
@@ -38,15 +40,26 @@ fn every_first_line_of_help_is_an_imperative_without_a_period() {
 /// Every user of a host can read every command line.
 #[test]
 fn no_option_takes_a_secret() {
-    let secrets = ["password", "passphrase", "secret", "token", "key", "credential"];
+    let secrets =
+        ["password", "passphrase", "secret", "token", "key", "credential", "code", "pin", "otp"];
+    let mut flags = 0;
     for (name, verb) in verbs() {
         for argument in verb.get_arguments() {
             let id = argument.get_id().as_str().to_lowercase();
-            let elsewhere = id.ends_with("stdin") || id.ends_with("file");
-            let secret = secrets.iter().any(|word| id.contains(word)) && !elsewhere;
-            assert!(!secret, "{name}: `{id}` would stand in argv");
+            let values = argument.get_value_names().unwrap_or_default();
+            let mut words = vec![id.clone(), argument.get_long().unwrap_or_default().to_owned()];
+            words.extend(values.iter().map(|value| value.to_lowercase()));
+            let mut parts = words.iter().flat_map(|word| word.split(['-', '_']));
+            let about_secret = parts.any(|part| secrets.contains(&part));
+            // A flag has no value, and a file is named, not shown.
+            let shown =
+                argument.get_action().takes_values() && words.last().is_none_or(|it| it != "file");
+            assert!(!(shown && about_secret), "{name}: `{id}` would stand in argv");
+            assert!(argument.get_env().is_none(), "{name}: `{id}` is read from the environment");
+            flags += usize::from(about_secret);
         }
     }
+    assert!(flags >= 10, "only {flags} options are about a secret: is the list of words stale?");
 }
 
 #[tokio::test]
@@ -73,7 +86,7 @@ async fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = usual().run(&["completions", shell]).await;
         assert_eq!(ran.code, 0);
-        for verb in ["open", "connect", "sessions", "retry", "providers", "doctor"] {
+        for verb in ["open", "retry", "doctor", "break-glass-users", "change-passphrase", "login"] {
             assert!(ran.stdout().contains(verb), "{shell} {verb}");
         }
     }
@@ -81,7 +94,8 @@ async fn completions_know_every_verb() {
 
 #[tokio::test]
 async fn the_first_page_of_help() {
-    insta::assert_snapshot!(usual().run(&["--help"]).await.stdout(), @"
+    let page = usual().run(&["--help"]).await.stdout();
+    insta::assert_snapshot!(page.split_once("\n\nOptions:\n").unwrap().0, @"
     A timed, recorded, self-removing network path to one target
 
     Without a verb the screens open. A session is a path to one target for a limited time: it is opened
@@ -91,26 +105,40 @@ async fn the_first_page_of_help() {
     Usage: breakglass [OPTIONS] [COMMAND]
 
     Commands:
-      open         Open a session to a target
-      connect      Run a command through a session, and end the session with it
-      sessions     List sessions
-      show         Show one session in full
-      end          End a session and wait until everything is seen gone
-      extend       Let a session run longer
-      retry        Try at once to remove what a session owes
-      targets      List what there is to reach
-      sites        List the customers' environments
-      providers    List, show, switch, validate or remove providers
-      audit        Read the record of who did what, or verify it
-      config       Explain, show or check the configuration
-      doctor       Look for everything that is known to go wrong
-      completions  Print a completion script for a shell
-      man          Print the manual page
-      engine       Show how the engine is, or stop it
-      demo         Try everything on simulated providers, with nothing at stake
-      help         Print this message or the help of the given subcommand(s)
+      open               Open a session to a target
+      connect            Run a command through a session, and end the session with it
+      sessions           List sessions
+      show               Show one session in full
+      end                End a session and wait until everything is seen gone
+      extend             Let a session run longer
+      retry              Try at once to remove what a session owes
+      targets            List what there is to reach
+      sites              List the customers' environments
+      providers          List, show, switch, validate or remove providers
+      init               Make the first Owner of this installation
+      login              Sign in at this terminal
+      logout             End the sign-in at this terminal
+      whoami             Show who is signed in at this terminal
+      password           Set your own password
+      operators          List, invite or remove operators, or give them roles
+      idp                Add, look at, enforce or remove identity providers
+      break-glass-users  List, add, remove or prove who gets in when SSO fails
+      vault              Unlock the vault of secrets, or move it
+      audit              Read the record of who did what, or verify it
+      config             Explain, show or check the configuration
+      doctor             Look for everything that is known to go wrong
+      completions        Print a completion script for a shell
+      man                Print the manual page
+      engine             Show how the engine is, or stop it
+      demo               Try everything on simulated providers, with nothing at stake
+      help               Print this message or the help of the given subcommand(s)
+    ");
+}
 
-    Options:
+#[tokio::test]
+async fn the_first_page_of_help_ends_with_options_first_steps_and_exit_codes() {
+    let page = usual().run(&["--help"]).await.stdout();
+    insta::assert_snapshot!(page.split_once("\n\nOptions:\n").unwrap().1, @"
       -h, --help
               Print help (see a summary with '-h')
 
@@ -143,6 +171,8 @@ async fn the_first_page_of_help() {
     First steps:
       breakglass demo                  try everything, with nothing at stake
       breakglass config example        the configuration, each key explained
+      breakglass init --email ana@example.com
+                                       make the first Owner, and sign in
       breakglass targets               what there is to reach
       breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
       breakglass end 5566              end it, and see that everything is gone
@@ -151,7 +181,7 @@ async fn the_first_page_of_help() {
       0    done
       2    the command line is wrong
       3    the configuration is wrong
-      4    refused by policy; the audit has it
+      4    refused by policy, or nobody is signed in; the audit has it
       5    a target, a provider, the engine or the store cannot be reached
       6    something is not proven gone; `show` tells what, and how to remove it
       70   a bug in this program
@@ -315,6 +345,12 @@ async fn every_json_document_is_one_line_with_a_version_and_one_name() {
         "providers",
         "providers show direct",
         "engine",
+        "whoami",
+        "logout",
+        "operators list",
+        "idp list",
+        "break-glass-users list",
+        "vault status",
         "config example",
         "config show",
         "config check",
@@ -322,7 +358,11 @@ async fn every_json_document_is_one_line_with_a_version_and_one_name() {
     ] {
         let mut arguments: Vec<_> = line.split(' ').collect();
         arguments.push("--json");
-        let ran = usual().knowing([session(SessionState::Active)]).run(&arguments).await;
+        let knows = usual().knowing([session(SessionState::Active)]).world(|world| {
+            world.identity = identity();
+            world.operators = vec![operator("ana", Role::Owner)];
+        });
+        let ran = knows.run(&arguments).await;
         assert_eq!((ran.code, ran.stderr().as_str()), (0, ""), "{line}: {ran}");
         let documents = ran.documents();
         assert_eq!(documents.len(), 1, "{line}");

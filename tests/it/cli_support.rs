@@ -2,30 +2,34 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use breakglass::cli::output::{Output, Terminal};
 use breakglass::cli::signals::Caught;
-use breakglass::cli::{self, Checked, ConfigDocs, Context, Engines, Host, Signals, Task};
+use breakglass::cli::{self, AtStdin, Context, Host, Person, ProcessSignals, Signals, Task};
 use breakglass::domain::artifact::Marker;
 use breakglass::domain::connect::{EndpointAddress, command_line};
 use breakglass::domain::id::{InstallationId, SessionId};
 use breakglass::domain::operator::Operator;
 use breakglass::domain::provider::{Health, ProviderKind};
 use breakglass::domain::request::NetworkPath;
+use breakglass::domain::sign_in::Token;
 use breakglass::domain::target::{Listen, Reachability, Target, TargetKind};
 use breakglass::domain::time::{Span, Timestamp};
+use breakglass::domain::vault::{Backend, VaultState, VaultStatus};
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{
-    Call, Command, EngineHandle, EngineView, Event, ExitLine, Origin, PolicyView, ProviderView,
-    ReceiptLine, Reply, SessionState, SessionView, Snapshot, StepProgress, StepView, Subscription,
-    Traffic,
+    Call, Command, EngineView, Event, ExitLine, IdentityView, IdpAsk, OperatorView, OperatorsAsk,
+    OperatorsView, PolicyView, ProviderView, ReceiptLine, Reply, SessionState, SessionView,
+    SignInAsk, Snapshot, StepProgress, StepView, Subscription, Traffic, VaultAsk,
+};
+
+use crate::cli_fakes::{
+    FakeConfig, FakeEngines, FakeKeeper, FakePerson, FakeSignals, Paper, Screen,
 };
 
 /// The instant of every test: 2025-11-20T16:10:00Z.
@@ -44,10 +48,15 @@ pub struct World {
     pub sessions: Vec<SessionView>,
     pub providers: Vec<ProviderView>,
     pub engine: EngineView,
+    pub identity: IdentityView,
+    pub operators: Vec<OperatorView>,
+    pub vault: VaultStatus,
     /// What happens from the next subscription on.
     pub later: VecDeque<Beat>,
     /// Every command that arrived.
     pub heard: Vec<Command>,
+    /// What came beside each.
+    pub tokens: Vec<Option<Token>>,
     /// It has left: nobody can attach any more.
     pub stopped: bool,
     listeners: Vec<mpsc::Sender<Event>>,
@@ -70,9 +79,29 @@ impl World {
                 let limit = usize::try_from(query.limit).unwrap();
                 Reply::Sessions(self.sessions.iter().filter(wanted).take(limit).cloned().collect())
             }
+            Command::SignIn(SignInAsk::Whoami) => Reply::Me(self.identity.me.clone().map(Box::new)),
+            Command::SignIn(SignInAsk::Logout) => Reply::Done,
+            Command::Operators(OperatorsAsk::List { filter, limit, offset }) => {
+                self.operators(filter.as_deref().unwrap_or(""), limit, offset)
+            }
+            Command::Idp(IdpAsk::List) => Reply::IdentityProviders(self.identity.idps.clone()),
+            Command::Vault(VaultAsk::Status) => Reply::Vault(self.vault.clone()),
             other => {
                 return Err(Report::new(Kind::Internal, format!("not in the script: {other:?}")));
             }
+        })
+    }
+
+    fn operators(&self, filter: &str, limit: u32, offset: u32) -> Reply {
+        let matches = |view: &&OperatorView| {
+            view.email.as_str().contains(filter) || view.role.as_str().eq_ignore_ascii_case(filter)
+        };
+        let matching: Vec<_> = self.operators.iter().filter(matches).cloned().collect();
+        let (offset, limit) = (usize::try_from(offset).unwrap(), usize::try_from(limit).unwrap());
+        Reply::Operators(OperatorsView {
+            total: self.operators.len() as u64,
+            matching: matching.len() as u64,
+            operators: matching.into_iter().skip(offset).take(limit.min(1_000)).collect(),
         })
     }
 
@@ -101,7 +130,7 @@ impl World {
         let snapshot = Snapshot {
             now: NOW,
             engine: self.engine.clone(),
-            identity: breakglass::protocol::IdentityView::of_drill(),
+            identity: self.identity.clone(),
             providers: self.providers.clone(),
             sessions: self.sessions.clone(),
             sessions_ended_total: 0,
@@ -119,8 +148,11 @@ impl World {
         while let Some(beat) = self.later.pop_front() {
             match beat {
                 Beat::Tell(event) => {
-                    if let Event::Session(view) = &event {
-                        self.put((**view).clone());
+                    match &event {
+                        Event::Session(view) => self.put((**view).clone()),
+                        Event::Identity(view) => self.identity = (**view).clone(),
+                        Event::SignedOut { .. } => self.identity.me = None,
+                        _ => {}
                     }
                     sender.try_send(event).unwrap();
                 }
@@ -149,6 +181,12 @@ pub struct Cli {
     reflexes: Vec<(&'static str, Caught)>,
     stdout_fault: Option<io::ErrorKind>,
     runs: bool,
+    /// What a person at a terminal types; none where there is no terminal.
+    typed: Option<VecDeque<&'static str>>,
+    piped: Vec<u8>,
+    keeps: bool,
+    mute: fn(&Command) -> bool,
+    real: bool,
 }
 
 /// An engine that answers as usual.
@@ -165,8 +203,17 @@ pub fn engine(
             sessions: vec![],
             providers: vec![provider()],
             engine: engine_view(),
+            identity: IdentityView::of_drill(),
+            operators: vec![],
+            vault: VaultStatus {
+                backend: Backend::File,
+                state: VaultState::Open,
+                detail: "/home/ana/.local/state/breakglass/vault".into(),
+                names: vec![],
+            },
             later: VecDeque::new(),
             heard: vec![],
+            tokens: vec![],
             stopped: false,
             listeners: vec![],
         },
@@ -177,6 +224,11 @@ pub fn engine(
         reflexes: vec![],
         stdout_fault: None,
         runs: true,
+        typed: None,
+        piped: vec![],
+        keeps: true,
+        mute: |_| false,
+        real: false,
     }
 }
 
@@ -217,6 +269,36 @@ impl Cli {
         self
     }
 
+    /// Somebody sits at a terminal and answers with these lines; `^C` is Ctrl-C.
+    pub fn typing(mut self, lines: impl IntoIterator<Item = &'static str>) -> Self {
+        self.typed = Some(lines.into_iter().collect());
+        self
+    }
+
+    /// Standard input is a pipe with this in it.
+    pub fn piping(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.piped = bytes.into();
+        self
+    }
+
+    /// Such commands are heard and never answered.
+    pub fn mute_at(mut self, mute: fn(&Command) -> bool) -> Self {
+        self.mute = mute;
+        self
+    }
+
+    /// The person and the signals are those of this process.
+    pub fn at_this_terminal(mut self) -> Self {
+        self.real = true;
+        self
+    }
+
+    /// A sign-in cannot be kept.
+    pub fn keeping_nothing(mut self) -> Self {
+        self.keeps = false;
+        self
+    }
+
     pub fn without_engine(mut self) -> Self {
         self.runs = false;
         self
@@ -235,19 +317,32 @@ impl Cli {
             self.terminal,
             cli::args::format(&arguments),
         );
+        let keeper = FakeKeeper { keeps: self.keeps, kept: Mutex::default() };
         let mut server = JoinSet::new();
         let (calls, incoming) = mpsc::channel(16);
         let world = Arc::new(Mutex::new(self.world));
-        server.spawn(serve(incoming, Arc::clone(&world), self.answer));
+        server.spawn(serve(incoming, Arc::clone(&world), self.answer, self.mute));
         let engines = FakeEngines { calls, runs: self.runs, world: Arc::clone(&world) };
         let code = match cli::args::parse(arguments, &mut out) {
             Err(code) => code,
             Ok(invocation) => {
-                let mut signals = FakeSignals { received, listening: vec![] };
+                let mut signals: Box<dyn Signals> =
+                    Box::new(FakeSignals { received, listening: vec![] });
+                let mut person: Box<dyn Person> = Box::new(FakePerson {
+                    typed: self.typed,
+                    piped: self.piped,
+                    screen: Arc::clone(&screen),
+                });
+                if self.real {
+                    signals = Box::new(ProcessSignals::default());
+                    person = Box::new(AtStdin { sequences: true });
+                }
                 let mut context = Context {
                     engines: &engines,
                     config: &self.config,
-                    signals: &mut signals,
+                    signals: &mut *signals,
+                    person: &mut *person,
+                    sign_in: &keeper,
                     out,
                     wall: || NOW,
                     host: self.host,
@@ -264,7 +359,9 @@ impl Cli {
         assert!(screen.reflexes.is_empty(), "never printed: {:?}", screen.reflexes);
         let lines = std::mem::take(&mut screen.lines);
         let heard = std::mem::take(&mut world.lock().unwrap().heard);
-        Ran { code, lines, heard }
+        let kept = keeper.kept.into_inner().unwrap();
+        let tokens = std::mem::take(&mut world.lock().unwrap().tokens);
+        Ran { code, lines, heard, kept, tokens }
     }
 }
 
@@ -273,6 +370,10 @@ pub struct Ran {
     pub code: u8,
     lines: Vec<(&'static str, String)>,
     pub heard: Vec<Command>,
+    /// Each sign-in that was kept, and `None` for each time one was forgotten.
+    pub kept: Vec<Option<Token>>,
+    /// What came beside each command.
+    pub tokens: Vec<Option<Token>>,
 }
 
 impl Ran {
@@ -310,129 +411,25 @@ async fn serve(
     mut incoming: mpsc::Receiver<Call>,
     world: Arc<Mutex<World>>,
     mut answer: Box<Answer>,
+    mute: fn(&Command) -> bool,
 ) {
+    let mut unanswered = vec![];
     while let Some(call) = incoming.recv().await {
         let mut world = world.lock().unwrap();
         match call {
-            Call::Command { command, reply, .. } => {
+            Call::Command { command, token, reply, .. } => {
                 world.heard.push(command.clone());
-                let _ = reply.send(answer(&mut world, command));
+                world.tokens.push(token);
+                if mute(&command) {
+                    unanswered.push(reply);
+                } else {
+                    let _ = reply.send(answer(&mut world, command));
+                }
             }
             Call::Subscribe { reply, .. } => {
                 let _ = reply.send(world.subscribe());
             }
         }
-    }
-}
-
-struct FakeEngines {
-    calls: mpsc::Sender<Call>,
-    runs: bool,
-    world: Arc<Mutex<World>>,
-}
-
-#[async_trait]
-impl Engines for FakeEngines {
-    async fn attach_or_start(&self) -> Result<EngineHandle, Report> {
-        Ok(EngineHandle::new(self.calls.clone(), Origin::default()))
-    }
-
-    async fn attach(&self) -> Result<Option<EngineHandle>, Report> {
-        let handle = EngineHandle::new(self.calls.clone(), Origin::default());
-        let stopped = self.world.lock().unwrap().stopped;
-        Ok((self.runs && !stopped).then_some(handle))
-    }
-}
-
-struct FakeSignals {
-    received: mpsc::UnboundedReceiver<Caught>,
-    listening: Vec<Caught>,
-}
-
-#[async_trait]
-impl Signals for FakeSignals {
-    fn listen(&mut self, which: &[Caught]) -> Result<(), Report> {
-        self.listening.extend(which);
-        Ok(())
-    }
-
-    async fn next(&mut self) -> Caught {
-        if self.listening.is_empty() {
-            std::future::pending::<()>().await;
-        }
-        let caught = self.received.recv().await.unwrap();
-        assert!(self.listening.contains(&caught), "nobody listens for {caught:?}");
-        caught
-    }
-}
-
-struct Screen {
-    lines: Vec<(&'static str, String)>,
-    reflexes: Vec<(&'static str, Caught)>,
-    sent: mpsc::UnboundedSender<Caught>,
-}
-
-struct Paper {
-    name: &'static str,
-    fault: Option<io::ErrorKind>,
-    screen: Arc<Mutex<Screen>>,
-}
-
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(kind) = self.fault {
-            return Err(io::Error::from(kind));
-        }
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let mut screen = self.screen.lock().unwrap();
-        if let Some((on, caught)) = screen.reflexes.first().copied()
-            && text.contains(on)
-        {
-            screen.reflexes.remove(0);
-            screen.sent.send(caught).unwrap();
-        }
-        screen.lines.push((self.name, text));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A configuration that is what a test says.
-pub struct FakeConfig {
-    pub text: String,
-    pub checked: Result<Checked, Report>,
-}
-
-impl Default for FakeConfig {
-    fn default() -> Self {
-        let checked = Checked { found: true, sites: 1, targets: 2, providers: 1 };
-        Self { text: "[policy]\nduration-max = \"4h\"\n".into(), checked: Ok(checked) }
-    }
-}
-
-impl ConfigDocs for FakeConfig {
-    fn path(&self) -> PathBuf {
-        "/home/ana/.config/breakglass/config.toml".into()
-    }
-
-    fn example(&self) -> &'static str {
-        "# What is allowed.\n[policy]\nduration-max = \"4h\"\n"
-    }
-
-    fn show(&self, origin: bool) -> Result<String, Report> {
-        self.checked.clone()?;
-        Ok(if origin {
-            self.text.replace("\"\n", "\" # config.toml:2\n")
-        } else {
-            self.text.clone()
-        })
-    }
-
-    fn check(&self) -> Result<Checked, Report> {
-        self.checked.clone()
     }
 }
 

@@ -4,19 +4,28 @@
 #![cfg(test)]
 
 mod cli_audit;
+mod cli_break_glass_users;
 mod cli_config;
 mod cli_connect;
 mod cli_doctor;
 mod cli_end;
 mod cli_engine;
+mod cli_fakes;
 mod cli_faults;
 mod cli_grammar;
+mod cli_idp;
 mod cli_open;
+mod cli_operators;
+mod cli_password;
+mod cli_people;
 mod cli_plain;
+mod cli_prompt;
 mod cli_providers;
 mod cli_sessions;
+mod cli_sign_in;
 mod cli_support;
 mod cli_targets;
+mod cli_vault;
 mod config_edit;
 mod config_example;
 mod config_identity;

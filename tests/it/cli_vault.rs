@@ -1,0 +1,198 @@
+//! `breakglass vault`, as an operator sees it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use breakglass::cli::output::Terminal;
+use breakglass::domain::secret::Secret;
+use breakglass::domain::vault::VaultState;
+use breakglass::error::{Kind, Report};
+use breakglass::protocol::{Command, Reply, VaultAsk};
+
+use crate::cli_support::{Cli, World, engine, usual};
+
+/// An engine that does as an Owner asks, with a vault in this state.
+fn vault(state: VaultState) -> Cli {
+    engine(|world: &mut World, command| match command {
+        Command::Vault(VaultAsk::Export { .. }) => Ok(Reply::Sealed(Secret::new("sealed-text"))),
+        Command::Vault(VaultAsk::Unlock { passphrase }) if passphrase != Secret::new("open") => {
+            Err(Report::new(Kind::Denied, "the passphrase is not right"))
+        }
+        Command::Vault(VaultAsk::Status) => Ok(Reply::Vault(world.vault.clone())),
+        Command::Vault(_) => {
+            world.vault.state = VaultState::Open;
+            world.vault.names = vec!["idp-entra".parse().unwrap()];
+            Ok(Reply::Vault(world.vault.clone()))
+        }
+        other => world.usual(other),
+    })
+    .world(move |world| world.vault.state = state)
+}
+
+#[tokio::test]
+async fn status_says_where_it_lies_and_what_is_in_it() {
+    insta::assert_snapshot!(usual().run(&["vault", "status"]).await, @"
+    exit 0
+    out| vault      open
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      nothing
+    ");
+    insta::assert_snapshot!(vault(VaultState::Locked).run(&["vault", "status"]).await, @"
+    exit 0
+    out| vault      locked; `breakglass vault unlock` opens it
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      shown once it is open
+    ");
+    insta::assert_snapshot!(vault(VaultState::Absent).run(&["vault", "status"]).await, @"
+    exit 0
+    out| vault      not made yet; `breakglass vault unlock` makes it
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      shown once it is open
+    ");
+    insta::assert_snapshot!(usual().run(&["vault", "status", "--json"]).await, @r#"
+    exit 0
+    out| {"version":1,"vault":{"backend":"file","state":"open","detail":"/home/ana/.local/state/breakglass/vault","names":[]}}
+    "#);
+}
+
+#[tokio::test]
+async fn unlocking_asks_once_and_making_asks_twice() {
+    let unlock = ["vault", "unlock"];
+    insta::assert_snapshot!(vault(VaultState::Locked).typing(["open"]).run(&unlock).await, @"
+    exit 0
+    ask| Passphrase: ****
+    out| vault      open
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      idp-entra
+    ");
+    let made = vault(VaultState::Absent).typing(["open", "open"]).run(&unlock).await;
+    insta::assert_snapshot!(made, @"
+    exit 0
+    err| there is no vault yet; one is made with this passphrase
+    ask| Passphrase: ****
+    ask| The same again: ****
+    out| vault      open
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      idp-entra
+    ");
+    insta::assert_snapshot!(vault(VaultState::Locked).typing(["shut"]).run(&unlock).await, @"
+    exit 4
+    ask| Passphrase: ****
+    err| denied: the passphrase is not right
+    ");
+    insta::assert_snapshot!(vault(VaultState::Open).typing([]).run(&unlock).await, @"
+    exit 0
+    err| the vault is open already
+    out| vault      open
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      nothing
+    ");
+    let piped = ["vault", "unlock", "--passphrase-stdin", "--json"];
+    assert_eq!(vault(VaultState::Absent).piping("open\n").run(&piped).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_passphrase_in_a_file_is_for_one_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("passphrase");
+    std::fs::write(&path, "open\n").unwrap();
+    let mode = |mode| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let line = ["vault", "unlock", "--passphrase-file", path.to_str().unwrap()];
+    mode(0o604);
+    let ran = vault(VaultState::Locked).run(&line).await;
+    assert!(ran.stderr().contains("(mode 604)") && ran.code == 2, "{ran}");
+    mode(0o400);
+    assert_eq!(vault(VaultState::Locked).run(&line).await.code, 0);
+    let missing = ["vault", "unlock", "--passphrase-file", "/none/passphrase"];
+    insta::assert_snapshot!(vault(VaultState::Locked).run(&missing).await, @"
+    exit 2
+    err| usage: cannot read `/none/passphrase`
+    err|   because: No such file or directory (os error 2)
+    ");
+}
+
+#[tokio::test]
+async fn a_new_passphrase_takes_the_place_of_the_old_one() {
+    let line = ["vault", "change-passphrase"];
+    let ran = vault(VaultState::Open).typing(["old", "new", "new"]).run(&line).await;
+    insta::assert_snapshot!(ran, @"
+    exit 0
+    ask| Passphrase: ***
+    ask| New passphrase: ***
+    ask| The same again: ***
+    err| the vault is sealed with the new passphrase
+    out| vault      open
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      idp-entra
+    ");
+    let (old, new) = (Secret::new("old"), Secret::new("new"));
+    let change = Command::Vault(VaultAsk::ChangePassphrase { old, new });
+    assert_eq!(ran.heard, vec![change.clone()]);
+    let piped = [&line[..], &["--passphrase-stdin"]].concat();
+    let ran = vault(VaultState::Open).piping("old\nnew\n").run(&piped).await;
+    assert_eq!(ran.heard, vec![change]);
+}
+
+#[tokio::test]
+async fn an_export_is_a_new_file_of_ones_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.sealed");
+    let line = ["vault", "export", "--out", path.to_str().unwrap()];
+    let ran = vault(VaultState::Open).typing(["p", "p"]).run(&line).await;
+    assert_eq!((ran.code, ran.stdout()), (0, format!("{}\n", path.display())));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "sealed-text");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!ran.to_string().contains("sealed-text"), "{ran}");
+
+    let again = vault(VaultState::Open).typing([]).run(&line).await;
+    assert!(again.stderr().starts_with("usage: there is a `") && again.heard.is_empty(), "{again}");
+    let terminal = ["vault", "export", "--out", "/dev/tty"];
+    insta::assert_snapshot!(vault(VaultState::Open).typing([]).run(&terminal).await, @"
+    exit 2
+    err| usage: there is a `/dev/tty` already
+    err|   hint: name a file that is not there
+    ");
+    let nowhere = ["vault", "export", "--out", "/none/vault.sealed", "--passphrase-stdin"];
+    insta::assert_snapshot!(vault(VaultState::Open).piping("p").run(&nowhere).await, @"
+    exit 2
+    err| usage: cannot write `/none/vault.sealed`
+    err|   because: No such file or directory (os error 2)
+    ");
+}
+
+#[tokio::test]
+async fn an_import_brings_back_what_was_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.sealed");
+    std::fs::write(&path, "sealed-text").unwrap();
+    let line = ["vault", "import", path.to_str().unwrap()];
+    let ran = vault(VaultState::Open).typing(["p"]).run(&line).await;
+    insta::assert_snapshot!(ran, @"
+    exit 0
+    ask| Passphrase: *
+    err| what was exported is in the vault
+    out| vault      open
+    out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
+    out| holds      idp-entra
+    ");
+    let (sealed, passphrase) = ("sealed-text".to_owned(), Secret::new("p"));
+    assert_eq!(ran.heard, vec![Command::Vault(VaultAsk::Import { sealed, passphrase })]);
+    std::fs::write(&path, b"\xff").unwrap();
+    let ran = vault(VaultState::Open).typing([]).run(&line).await;
+    assert!(ran.stderr().ends_with("because: it is no text, so it is no export\n"), "{ran}");
+    let missing = ["vault", "import", "/none"];
+    insta::assert_snapshot!(vault(VaultState::Open).typing([]).run(&missing).await, @"
+    exit 2
+    err| usage: cannot read `/none`
+    err|   because: No such file or directory (os error 2)
+    ");
+}
+
+#[tokio::test]
+async fn a_hostile_detail_does_nothing_to_the_terminal() {
+    let evil = usual().world(|world| world.vault.detail = "x\u{1b}[2J\u{202e}".into());
+    let ran = evil.terminal(Terminal::default()).run(&["vault", "status"]).await;
+    assert!(ran.stdout().contains("x<1B>[2J<202E>"), "{ran}");
+}
