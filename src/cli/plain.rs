@@ -6,16 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
+use super::idp;
 use super::opening::notice_line;
 use super::output::Terminal;
 use super::progress::{Progress, why};
 use super::signals::Caught;
 use super::words::{self, Times};
-use crate::domain::id::{ProviderId, SessionId};
+use super::{Context, login};
+use crate::domain::id::{IdpId, ProviderId, SessionId};
 use crate::domain::provider::Health;
 use crate::error::{Kind, Report};
-use crate::protocol::{Event, ProviderView, SessionState, SessionView, Snapshot};
+use crate::protocol::{
+    Event, IdentityView, IdpView, ProviderView, SessionState, SessionView, Snapshot,
+};
 
 /// True where the screens cannot be shown, or are not wanted.
 #[must_use]
@@ -51,6 +54,11 @@ pub async fn run(context: &mut Context<'_>) -> Result<u8, Report> {
                     context.out.talk("the engine has stopped");
                     return Ok(0);
                 }
+                Some(Event::SignedOut { why }) => {
+                    // What may be seen without a sign-in is another subscription.
+                    told.signed_out(&why, context)?;
+                    break;
+                }
                 Some(Event::HandedOver) | None => break,
                 Some(event) => told.event(&event, context)?,
             }
@@ -73,6 +81,8 @@ struct Told {
     wall_offset_millis: i64,
     sessions: BTreeMap<SessionId, (SessionState, Progress)>,
     providers: BTreeMap<ProviderId, String>,
+    who: String,
+    idps: BTreeMap<IdpId, String>,
 }
 
 impl Told {
@@ -81,6 +91,7 @@ impl Told {
         if !self.greeted {
             self.greet(snapshot, context)?;
         }
+        self.identity(&snapshot.identity, context)?;
         self.providers(&snapshot.providers, context)?;
         let again = self.greeted;
         for view in snapshot.sessions.iter().rev() {
@@ -117,6 +128,7 @@ impl Told {
         match event {
             Event::Session(view) => self.session(view, context),
             Event::Providers(views) => self.providers(views, context),
+            Event::Identity(identity) => self.identity(identity, context),
             Event::Notice(notice) => {
                 let line = notice_line(notice, &context.out);
                 context.out.data(&line)
@@ -128,11 +140,43 @@ impl Told {
             // Bytes are not worth a line, and what the audit says was told as it happened.
             Event::Traffic { .. }
             | Event::Audit(_)
-            | Event::Identity(_)
             | Event::SignedOut { .. }
             | Event::HandedOver
             | Event::Stopped => Ok(()),
         }
+    }
+
+    /// Says who is signed in, and how the identity providers do, as far as that is new.
+    fn identity(&mut self, view: &IdentityView, context: &mut Context<'_>) -> Result<(), Report> {
+        let terminal = context.out.terminal();
+        if view.sign_in_needed {
+            // When it would end is no news: every use moves it.
+            let who = match &view.me {
+                Some(me) => login::who(me, terminal),
+                None if view.owner_exists => {
+                    "nobody is signed in at this terminal: breakglass login".to_owned()
+                }
+                None => "there is no Owner yet: breakglass init --email EMAIL".to_owned(),
+            };
+            if self.who != who {
+                context.out.data(&who)?;
+                self.who = who;
+            }
+        }
+        for idp in &view.idps {
+            let line = idp_line(idp, terminal);
+            if self.idps.get(&idp.id) != Some(&line) {
+                context.out.data(&line)?;
+                self.idps.insert(idp.id.clone(), line);
+            }
+        }
+        Ok(())
+    }
+
+    fn signed_out(&mut self, why: &str, context: &mut Context<'_>) -> Result<(), Report> {
+        self.who.clear();
+        let why = context.out.terminal().text(why);
+        context.out.data(&format!("signed out: {why}"))
     }
 
     fn session(&mut self, view: &SessionView, context: &mut Context<'_>) -> Result<(), Report> {
@@ -194,6 +238,12 @@ fn session_line(view: &SessionView, times: &Times, terminal: Terminal) -> String
             format!("ALARM: {start}: {target}, {count} to remove; `breakglass show {id}` says how")
         }
     }
+}
+
+fn idp_line(view: &IdpView, terminal: Terminal) -> String {
+    let (health, _) = idp::health(view);
+    let sso = if view.enforced { "enforced" } else { "not enforced" };
+    format!("identity provider {}: SSO {sso}, {}", view.id, terminal.text(&health))
 }
 
 fn provider_line(view: &ProviderView, terminal: Terminal) -> String {

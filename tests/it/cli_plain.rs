@@ -1,9 +1,13 @@
 //! The plain face: one line for each thing that happens.
 
 use breakglass::cli::signals::Caught;
+use breakglass::domain::identity_provider::IdpHealth;
 use breakglass::domain::provider::Health;
-use breakglass::protocol::{Event, Notice, ProviderView, SessionState, SessionView, Severity};
+use breakglass::protocol::{
+    Event, IdentityView, IdpView, Notice, ProviderView, SessionState, SessionView, Severity,
+};
 
+use crate::cli_people::{entra, identity, unhealthy};
 use crate::cli_support::{Beat, NOW, provider, session, session_with, usual};
 
 fn told(view: SessionView) -> Beat {
@@ -105,4 +109,64 @@ async fn a_drill_says_so_on_every_line() {
         ran.stdout().lines().filter(|line| line.contains("session")).map(str::to_owned).collect();
     assert!(about_sessions.iter().all(|line| line.starts_with("DRILL")), "{ran}");
     assert_eq!(about_sessions.len(), 2, "{ran}");
+}
+
+#[tokio::test]
+async fn who_is_signed_in_and_what_changes_about_signing_on_is_told() {
+    let sick = || {
+        let idp = IdpView { health: IdpHealth::Unhealthy, probe: Some(unhealthy()), ..entra() };
+        IdentityView { idps: vec![idp], ..identity() }
+    };
+    let eased = || {
+        let idps = vec![IdpView { enforced: false, ..sick().idps.remove(0) }];
+        IdentityView { idps, ..identity() }
+    };
+    let later = |view| Beat::Tell(Event::Identity(Box::new(view)));
+    let ran = usual()
+        .world(|world| {
+            world.identity = identity();
+            world.later.extend([
+                later(identity()),
+                later(sick()),
+                later(eased()),
+                Beat::Tell(Event::SignedOut { why: "it was not used for 30 minutes".into() }),
+                Beat::Cut,
+                Beat::Tell(Event::Stopped),
+            ]);
+        })
+        .run(&["--plain"])
+        .await;
+    insta::assert_snapshot!(ran, @"
+    exit 0
+    out| breakglass 0.1.0 on jump1, operator ana, targets 2, live sessions 0
+    out| ana@example.com (Owner), signed in by password
+    out| identity provider entra: SSO enforced, healthy
+    out| provider direct is enabled, healthy
+    err| Ctrl-C leaves; `breakglass --help` lists the verbs
+    out| identity provider entra: SSO enforced, UNHEALTHY: not offered; allow public client flows in the app registration
+    out| identity provider entra: SSO not enforced, UNHEALTHY: not offered; allow public client flows in the app registration
+    out| signed out: it was not used for 30 minutes
+    out| nobody is signed in at this terminal: breakglass login
+    err| the engine has stopped
+    ");
+}
+
+#[tokio::test]
+async fn before_there_is_an_owner_it_says_how_to_make_one() {
+    let ran = usual()
+        .world(|world| {
+            world.identity =
+                IdentityView { owner_exists: false, me: None, idps: vec![], ..identity() };
+            world.later.push_back(Beat::Tell(Event::Stopped));
+        })
+        .run(&["--plain"])
+        .await;
+    insta::assert_snapshot!(ran, @"
+    exit 0
+    out| breakglass 0.1.0 on jump1, operator ana, targets 2, live sessions 0
+    out| there is no Owner yet: breakglass init --email EMAIL
+    out| provider direct is enabled, healthy
+    err| Ctrl-C leaves; `breakglass --help` lists the verbs
+    err| the engine has stopped
+    ");
 }
