@@ -3,14 +3,17 @@
 use std::io;
 
 use breakglass::cli::output::Terminal;
+use breakglass::domain::identity_provider::{IdpHealth, IdpKind};
 use breakglass::domain::provider::Health;
 use breakglass::domain::text;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{
-    Command, Event, Notice, ProviderView, SessionState, SessionView, Severity,
+    Command, Event, IdentityView, IdpAsk, Notice, ProviderView, Reply, SessionState, SessionView,
+    Severity, SignInAsk, SsoPromptView,
 };
 
-use crate::cli_support::{Beat, Ran, World, engine, provider, session, usual};
+use crate::cli_people::{entra, identity, unhealthy};
+use crate::cli_support::{Beat, NOW, Ran, World, engine, provider, session, usual};
 
 /// A text that tries to take over the terminal.
 fn evil() -> String {
@@ -177,5 +180,73 @@ async fn every_kind_of_error_has_its_exit_code() {
             .run(&["sessions"])
             .await;
         assert_eq!(ran.code, code, "{ran}");
+    }
+}
+
+/// An identity half whose every foreign text tries to take over the terminal.
+fn hostile_identity() -> IdentityView {
+    let evil = evil();
+    let mut idp = entra();
+    idp.label.clone_from(&evil);
+    idp.forecast.clone_from(&evil);
+    idp.warnings.push(evil.clone());
+    for listed in &mut idp.listed {
+        listed.warning = Some(evil.clone());
+    }
+    let mut probe = unhealthy();
+    for check in &mut probe.checks {
+        check.name.clone_from(&evil);
+        check.found = Err(evil.clone());
+    }
+    (idp.health, idp.probe) = (IdpHealth::Unhealthy, Some(probe));
+    if let Some(settings) = &mut idp.settings {
+        settings.kind = IdpKind::Oidc { issuer: evil.clone() };
+        settings.client_id.clone_from(&evil);
+        settings.domains.push(evil);
+    }
+    IdentityView { idps: vec![idp], ..identity() }
+}
+
+#[tokio::test]
+async fn no_foreign_text_about_people_reaches_the_terminal_raw() {
+    for line in [
+        "idp list",
+        "idp list --json",
+        "idp validate entra",
+        "idp validate entra --json",
+        "break-glass-users list",
+        "break-glass-users list --json",
+        "login --sso entra",
+        "login --sso entra --json",
+        "vault status",
+        "doctor",
+        "--plain",
+    ] {
+        let hostile = engine(|world: &mut World, command| match command {
+            Command::Idp(IdpAsk::Validate { .. }) => {
+                Ok(Reply::Probe(world.identity.idps[0].probe.clone().unwrap()))
+            }
+            Command::SignIn(SignInAsk::BeginSso { .. }) => Ok(Reply::SsoPrompt(SsoPromptView {
+                attempt: 1,
+                user_code: evil(),
+                verification_uri: evil(),
+                verification_uri_complete: Some(evil()),
+                expires_at: NOW,
+            })),
+            Command::SignIn(SignInAsk::FinishSso { .. }) => Err(Report::new(Kind::Denied, evil())),
+            other => world.usual(other),
+        });
+        let hostile = hostile.world(|world| {
+            world.identity = hostile_identity();
+            world.vault.detail = evil();
+            world.later.extend([
+                Beat::Tell(Event::SignedOut { why: evil() }),
+                Beat::Cut,
+                Beat::Tell(Event::Stopped),
+            ]);
+        });
+        let ran = hostile.run(&line.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!(raw(&ran), None, "{line}: {ran}");
+        assert!(ran.stdout().len() + ran.stderr().len() > 20, "{line}: {ran}");
     }
 }

@@ -1,13 +1,14 @@
 //! Judges the facts, one function a subject. Reads nothing and changes nothing.
 //!
-//! Here: files, and what the engine says; [`host`] has the rest.
+//! Here: files, and what the engine says; [`identity`] has people, and [`host`] the rest.
 
 mod host;
+mod identity;
 
 use super::Check;
 use super::facts::{Entry, EntryKind, Facts};
 use crate::domain::provider::Health;
-use crate::protocol::{EngineView, ProviderView};
+use crate::protocol::{AuditVerdict, EngineView, ProviderView};
 pub(super) use host::{PROGRAMS, kills_at_logout};
 
 /// Every check, in the order in which they are read.
@@ -159,26 +160,33 @@ fn engine(facts: &Facts) -> Vec<Check> {
     checks.push(version(view));
     checks.push(alarms(view));
     checks.push(match found.owed {
-        0 => Check::ok("clean-up", "no session owes anything"),
-        owed => Check::fail(
+        None => Check::ok("clean-up", UNTOLD),
+        Some(0) => Check::ok("clean-up", "no session owes anything"),
+        Some(owed) => Check::fail(
             "clean-up",
             format!("{owed} sessions are not proven gone"),
             "breakglass sessions --state cleanup-owed",
         ),
     });
-    checks.push(match &found.verdict.broken {
+    checks.push(audit_chain(found.verdict.as_ref()));
+    checks.extend(found.providers.iter().map(provider));
+    checks.extend(identity::all(found));
+    checks
+}
+
+fn audit_chain(verdict: Option<&AuditVerdict>) -> Check {
+    let Some(verdict) = verdict else { return Check::ok("audit chain", UNTOLD) };
+    match &verdict.broken {
         None => Check::ok(
             "audit chain",
-            format!("holds: {} events, head {}", found.verdict.events, found.verdict.head),
+            format!("holds: {} events, head {}", verdict.events, verdict.head),
         ),
         Some((seq, what)) => Check::fail(
             "audit chain",
             format!("breaks at event {seq}: {what}"),
             "keep a copy of the state directory, then: breakglass audit verify",
         ),
-    });
-    checks.extend(found.providers.iter().map(provider));
-    checks
+    }
 }
 
 fn version(view: &EngineView) -> Check {
@@ -211,6 +219,8 @@ fn provider(view: &ProviderView) -> Check {
     }
 }
 
+/// What the engine does not tell is no complaint.
+const UNTOLD: &str = "not told to who is signed in here, or not: breakglass whoami";
 const MEBIBYTE: u64 = 1 << 20;
 const FREE_MEBIBYTES_MIN: u64 = 50;
 const FREE_MEBIBYTES_GOOD: u64 = 500;

@@ -9,9 +9,11 @@ use rustix::process::{Resource, getrlimit};
 use crate::cli::output::Terminal;
 use crate::cli::{Checked, Context, ask};
 use crate::domain::time::Timestamp;
-use crate::error::Report;
+use crate::domain::vault::VaultStatus;
+use crate::error::{Kind, Report};
 use crate::protocol::{
-    AuditVerdict, Command, EngineView, ProviderView, SessionQuery, SessionState,
+    AuditVerdict, Command, EngineView, IdentityView, ProviderView, SessionQuery, SessionState,
+    VaultAsk,
 };
 
 /// What the checks judge.
@@ -64,9 +66,13 @@ pub(super) enum EntryKind {
 pub(super) struct EngineFacts {
     pub view: EngineView,
     pub providers: Vec<ProviderView>,
-    /// How many sessions owe a clean-up.
-    pub owed: usize,
-    pub verdict: AuditVerdict,
+    /// How many sessions owe a clean-up; untold to who may not see them.
+    pub owed: Option<usize>,
+    /// Untold to who may not see the audit.
+    pub verdict: Option<AuditVerdict>,
+    pub identity: IdentityView,
+    /// Untold to who may not see it.
+    pub vault: Option<VaultStatus>,
 }
 
 /// What happens to a user's processes at logout.
@@ -116,12 +122,24 @@ async fn engine(context: &Context<'_>) -> Result<Option<EngineFacts>, Report> {
         limit: 1_000,
         offset: 0,
     };
+    let owed = told(ask::sessions(&engine, Command::Sessions(query)).await)?;
     Ok(Some(EngineFacts {
         view: ask::status(&engine).await?,
-        providers: ask::providers(&engine, Command::Providers).await?,
-        owed: ask::sessions(&engine, Command::Sessions(query)).await?.len(),
-        verdict: ask::verdict(&engine).await?,
+        providers: told(ask::providers(&engine, Command::Providers).await)?.unwrap_or_default(),
+        owed: owed.map(|sessions| sessions.len()),
+        verdict: told(ask::verdict(&engine).await)?,
+        identity: ask::identity(&engine).await?,
+        vault: told(ask::vault(&engine, VaultAsk::Status).await)?,
     }))
+}
+
+/// Nothing where the engine does not tell whoever is signed in here, or not.
+fn told<T>(answer: Result<T, Report>) -> Result<Option<T>, Report> {
+    match answer {
+        Ok(told) => Ok(Some(told)),
+        Err(report) if report.kind == Kind::Denied => Ok(None),
+        Err(report) => Err(report),
+    }
 }
 
 fn entry(path: &Path) -> Option<Entry> {

@@ -18,7 +18,7 @@ use crate::error::{Kind, Report};
 
 /// Look for everything that is known to go wrong
 ///
-/// Checks configuration, state, engine, providers, audit, clock, terminal and limits, and says of
+/// Checks configuration, state, engine, providers, audit, sign-in, clock, terminal and limits, and says of
 /// each what it found and what to do about it. Changes nothing and starts no engine. What it prints
 /// may be pasted into a report: it holds no secret and no home directory.
 ///

@@ -4,6 +4,7 @@ use super::super::Check;
 use super::super::facts::Facts;
 use crate::cli::output::is_utf8;
 use crate::domain::time::Timestamp;
+use crate::protocol::Mode;
 
 /// Every check of the host.
 pub(super) fn all(facts: &Facts) -> Vec<Check> {
@@ -17,6 +18,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Check> {
         open_files(facts),
         programs(facts),
         proxies(facts),
+        authorities(facts),
         mode(facts),
     ]
 }
@@ -171,7 +173,22 @@ pub(super) fn proxies(facts: &Facts) -> Check {
         .collect();
     match set.as_slice() {
         [] => Check::ok("proxies", "none set"),
-        set => Check::ok("proxies", format!("{}; Direct does not use them", set.join(", "))),
+        set => Check::ok("proxies", format!("{}; {PROXY_USE}", set.join(", "))),
+    }
+}
+
+/// Files of the environment that say whom to trust (OpenSSL's variables).
+fn authorities(facts: &Facts) -> Check {
+    let set = |name: &&str| facts.environment.get(*name).is_some_and(|value| !value.is_empty());
+    let value = |name: &str| facts.environment.get(name).map_or("", String::as_str).to_owned();
+    let set: Vec<_> = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .iter()
+        .filter(|name| set(name))
+        .map(|name| format!("{name} ({})", value(name)))
+        .collect();
+    match set.as_slice() {
+        [] => Check::ok("authorities", "no file of the environment adds any"),
+        set => Check::ok("authorities", format!("{}; in personal mode alone", set.join(", "))),
     }
 }
 
@@ -183,6 +200,10 @@ fn host_of(url: &str) -> &str {
 }
 
 fn mode(facts: &Facts) -> Check {
+    let engine = facts.engine.as_ref().ok().and_then(Option::as_ref);
+    if engine.is_some_and(|found| found.identity.mode == Mode::System) {
+        return Check::ok("mode", Mode::System.meaning());
+    }
     if facts.uid == 0 {
         return Check::warn(
             "mode",
@@ -193,8 +214,9 @@ fn mode(facts: &Facts) -> Check {
     Check::ok(
         "mode",
         format!(
-            "personal: engine, sessions and audit belong to uid {}; whoever owns that account can \
-             change them, and the audit shows that only against a head noted elsewhere",
+            "personal: engine, sessions and audit belong to uid {}; signing in records who acts, and \
+             cannot bar whoever owns that account: they can change all of it, which the audit shows \
+             only against a head noted elsewhere",
             facts.uid
         ),
     )
@@ -203,6 +225,9 @@ fn mode(facts: &Facts) -> Check {
 /// The client programs that offered commands use.
 pub(in crate::cli::doctor) const PROGRAMS: [&str; 8] =
     ["psql", "mysql", "redis-cli", "mongosh", "ssh", "kubectl", "curl", "nc"];
+
+/// Single sign-on is plain HTTPS, a session's path is not.
+const PROXY_USE: &str = "single sign-on uses them in personal mode, Direct never";
 
 /// 2025-01-01: no copy of this program is older.
 const WALL_MIN: Timestamp = Timestamp::from_millis(1_735_689_600_000);

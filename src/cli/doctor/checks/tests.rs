@@ -8,12 +8,17 @@ use crate::cli::Checked;
 use crate::cli::doctor::facts::{EngineFacts, Logind};
 use crate::cli::doctor::{Outcome, page};
 use crate::cli::output::Terminal;
+use crate::domain::account::AccountId;
 use crate::domain::id::InstallationId;
+use crate::domain::identity_provider::{IdpHealth, Probe, ProbeCheck};
 use crate::domain::operator::Operator;
 use crate::domain::provider::ProviderKind;
+use crate::domain::role::Role;
+use crate::domain::sign_in::SignInMethod;
 use crate::domain::time::Timestamp;
+use crate::domain::vault::{Backend, VaultState, VaultStatus};
 use crate::error::{Kind, Report};
-use crate::protocol::{AuditVerdict, Notice, Severity};
+use crate::protocol::{AuditVerdict, IdentityView, IdpView, Mode, Notice, Severity, SignedInView};
 
 const NOW: Timestamp = Timestamp::from_millis(1_763_655_000_000);
 
@@ -72,9 +77,55 @@ fn engine_facts() -> EngineFacts {
             alarms: vec![],
         },
         providers: vec![provider_view(Health::Healthy)],
-        owed: 0,
-        verdict: AuditVerdict { events: 12, broken: None, head: "abcde fghij klmno pqrst".into() },
+        owed: Some(0),
+        verdict: Some(verdict(None)),
+        identity: IdentityView {
+            mode: Mode::Personal,
+            owner_exists: true,
+            sign_in_needed: true,
+            me: Some(me()),
+            idps: vec![idp(IdpHealth::Healthy, true)],
+        },
+        vault: Some(vault(VaultState::Open)),
     }
+}
+
+fn verdict(broken: Option<(u64, String)>) -> AuditVerdict {
+    AuditVerdict { events: 12, broken, head: "abcde fghij klmno pqrst".into() }
+}
+
+fn me() -> SignedInView {
+    SignedInView {
+        account: AccountId::new(NOW, [7; 10]),
+        email: "ana@example.com".parse().unwrap(),
+        role: Role::Owner,
+        method: SignInMethod::Password,
+        started_at: NOW,
+        ends_at: NOW,
+    }
+}
+
+fn idp(health: IdpHealth, enforced: bool) -> IdpView {
+    let found =
+        if health == IdpHealth::Unhealthy { Err("no route".to_owned()) } else { Ok("ok".into()) };
+    IdpView {
+        id: "entra".parse().unwrap(),
+        label: "Microsoft Entra ID".into(),
+        settings: None,
+        enforced,
+        health,
+        probe: Some(Probe {
+            at: NOW,
+            checks: vec![ProbeCheck { name: "discovery".into(), found, millis: 1 }],
+        }),
+        listed: vec![],
+        forecast: String::new(),
+        warnings: vec![],
+    }
+}
+
+fn vault(state: VaultState) -> VaultStatus {
+    VaultStatus { backend: Backend::File, state, detail: "vault.sealed".into(), names: vec![] }
 }
 
 fn provider_view(health: Health) -> ProviderView {
@@ -137,6 +188,10 @@ fn a_host_on_which_all_is_well_reads_so() {
     ok    clean-up           no session owes anything
     ok    audit chain        holds: 12 events, head abcde fghij klmno pqrst
     ok    provider direct    healthy
+    ok    owner              there is one
+    ok    sign-in            ana@example.com (Owner) at this terminal
+    ok    idp entra          SSO enforced, healthy
+    ok    vault              open (vault.sealed)
     ok    clock              2025-11-20T16:10:00.000Z; leases go by the boot clock, which nobody can set
     ok    logout             lingering is on, so sessions outlive your logins
     ok    terminal           TERM is `xterm-256color`, 80 columns
@@ -146,8 +201,9 @@ fn a_host_on_which_all_is_well_reads_so() {
     ok    open files         at most 1048576
     ok    client programs    found: psql, ssh; not found: mysql, redis-cli, mongosh, kubectl, curl, nc
     ok    proxies            none set
-    ok    mode               personal: engine, sessions and audit belong to uid 1000; whoever owns that account can change them, and the audit shows that only against a head noted elsewhere
-    23 checks: 23 ok, 0 to look at, 0 failed
+    ok    authorities        no file of the environment adds any
+    ok    mode               personal: engine, sessions and audit belong to uid 1000; signing in records who acts, and cannot bar whoever owns that account: they can change all of it, which the audit shows only against a head noted elsewhere
+    28 checks: 28 ok, 0 to look at, 0 failed
     ");
 }
 
@@ -242,9 +298,10 @@ fn logind_files_are_read_as_logind_reads_them() {
 #[test]
 fn the_engine_is_judged_by_what_it_says() {
     let fail = |name| one(Outcome::Fail, name);
-    let broken = |engine: &mut EngineFacts| engine.verdict.broken = Some((7, "changed".into()));
+    let broken =
+        |engine: &mut EngineFacts| engine.verdict = Some(verdict(Some((7, "changed".into()))));
     assert_eq!(complaints(with_engine(broken)), fail("audit chain"));
-    assert_eq!(complaints(with_engine(|engine| engine.owed = 2)), fail("clean-up"));
+    assert_eq!(complaints(with_engine(|engine| engine.owed = Some(2))), fail("clean-up"));
     let other = |engine: &mut EngineFacts| engine.view.version = "9.9.9".into();
     assert_eq!(complaints(with_engine(other)), one(Outcome::Warn, "engine version"));
     let moved = |engine: &mut EngineFacts| engine.view.wall_offset_millis = -7_200_000;
@@ -306,7 +363,12 @@ fn a_proxys_password_is_not_shown() {
         let mut facts = well();
         facts.environment.insert("HTTPS_PROXY".into(), url.into());
         let check = proxies(&facts);
-        assert_eq!(check.detail, format!("HTTPS_PROXY ({host}); Direct does not use them"));
+        assert_eq!(
+            check.detail,
+            format!(
+                "HTTPS_PROXY ({host}); single sign-on uses them in personal mode, Direct never"
+            )
+        );
     }
 }
 
@@ -322,4 +384,39 @@ fn root_is_told_whose_sessions_these_are() {
         facts.socket = roots(facts.socket);
     };
     assert_eq!(complaints(root), one(Outcome::Warn, "mode"));
+}
+
+#[test]
+fn people_and_where_they_sign_on_are_judged_by_who_is_locked_out() {
+    let health = |health, enforced| {
+        complaints(with_engine(|engine| engine.identity.idps = vec![idp(health, enforced)]))
+    };
+    assert_eq!(health(IdpHealth::Unhealthy, true), one(Outcome::Fail, "idp entra"));
+    assert_eq!(health(IdpHealth::Unhealthy, false), one(Outcome::Warn, "idp entra"));
+    assert_eq!(health(IdpHealth::Unknown, true), one(Outcome::Warn, "idp entra"));
+    let ownerless = |engine: &mut EngineFacts| engine.identity.owner_exists = false;
+    assert_eq!(complaints(with_engine(ownerless)), one(Outcome::Warn, "owner"));
+    let locked = |engine: &mut EngineFacts| engine.vault = Some(vault(VaultState::Locked));
+    assert_eq!(complaints(with_engine(locked)), one(Outcome::Warn, "vault"));
+    let absent = |engine: &mut EngineFacts| engine.vault = Some(vault(VaultState::Absent));
+    assert_eq!(complaints(with_engine(absent)), vec![]);
+}
+
+#[test]
+fn what_is_not_told_to_a_stranger_is_no_complaint() {
+    let stranger = |engine: &mut EngineFacts| {
+        engine.identity.me = None;
+        (engine.owed, engine.verdict, engine.vault) = (None, None, None);
+    };
+    assert_eq!(complaints(with_engine(stranger)), vec![]);
+    let drill = |engine: &mut EngineFacts| engine.identity = IdentityView::of_drill();
+    assert_eq!(complaints(with_engine(drill)), vec![]);
+}
+
+#[test]
+fn in_system_mode_signing_in_bars() {
+    let mut facts = well();
+    with_engine(|engine| engine.identity.mode = Mode::System)(&mut facts);
+    let mode = all(&facts).into_iter().find(|check| check.name == "mode").unwrap();
+    assert_eq!(mode.detail, Mode::System.meaning());
 }
