@@ -62,11 +62,11 @@ Exit codes:
     /// Stop enforcing the SSO of an identity provider
     ///
     /// From then on everybody may sign in by password or by SSO. The list of break-glass users
-    /// stays.
+    /// stays. Needs a sign-in as Admin or Owner; else exit code 4.
     Unenforce(IdpArg),
     /// Remove an identity provider, with its list
     ///
-    /// Refused while its SSO is enforced.
+    /// Refused, with exit code 4, while its SSO is enforced.
     Remove(IdpArg),
 }
 

@@ -91,19 +91,23 @@ async fn by_password(
 
 /// Keeps a new sign-in for the verbs that follow, and says whose it is.
 ///
-/// One that cannot be kept is ended: nobody could use it, or end it.
+/// One that cannot be kept is ended, and so is the one whose place it takes: nobody could use it, or
+/// end it.
 pub(super) async fn keep(
     engine: &EngineHandle,
     token: &Token,
     me: &SignedInView,
     context: &mut Context<'_>,
 ) -> Result<u8, Stop> {
+    let before = engine.token().filter(|before| *before != token).map(|_| engine.clone());
     let engine = engine.signed_in(Some(token.clone()));
-    if let Err(report) = context.sign_in.keep(token) {
-        // What cannot be ended either ends by itself, unused.
-        ask::done(&engine, Command::SignIn(SignInAsk::Logout)).await.ok();
-        return Err(report.into());
+    let kept = context.sign_in.keep(token);
+    let unused = if kept.is_ok() { before } else { Some(engine.clone()) };
+    if let Some(unused) = unused {
+        // What cannot be ended ends by itself, unused.
+        ask::done(&unused, Command::SignIn(SignInAsk::Logout)).await.ok();
     }
+    kept?;
     let times = ask::times(&engine, context.wall()).await?;
     print(Some(me), &times, context)?;
     Ok(0)

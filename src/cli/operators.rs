@@ -54,21 +54,33 @@ Exit codes:
     /// Their sign-ins end at once, and so do their sessions; password, SSO binding and codes are
     /// taken back. The account stays in the audit. The last Owner cannot be removed, and who is the
     /// last that could get in while an enforced identity provider fails only with `--confirm`.
+    #[command(after_long_help = EXIT_CODES)]
     Remove(RemoveArgs),
     /// Give somebody another role
     ///
     /// Where it is a lesser one, their sign-ins end at once, and so do their sessions. The last
     /// Owner keeps the role.
-    #[command(after_long_help = "\
-Examples:
-  breakglass operators role bob@example.com admin")]
+    #[command(after_long_help = EXIT_CODES)]
     Role(RoleArgs),
     /// Let somebody set their password anew
     ///
     /// Prints a one-time code that works once within 24 hours, as an invitation does. Nobody else
     /// can set an operator's password, an Owner neither.
+    #[command(after_long_help = EXIT_CODES)]
     Reset(OperatorArg),
 }
+
+const EXIT_CODES: &str = "\
+Examples:
+  breakglass operators role bob@example.com admin
+  breakglass operators reset bob@example.com
+  breakglass operators remove bob@example.com
+
+Exit codes:
+  0  done
+  2  the address or the role will not do
+  4  you are not an Owner, nobody is signed in, or it is the last Owner
+  5  the engine cannot be reached";
 
 /// Which operators to list.
 #[derive(Clone, Debug, Args)]

@@ -50,21 +50,34 @@ Exit codes:
     ///
     /// Asks for the one it has, and twice for the new one. The old one opens nothing any more, but
     /// copies of the vault that were made before.
+    #[command(after_long_help = EXIT_CODES)]
     ChangePassphrase(ChangeArgs),
     /// Write everything in the vault to a file, sealed
     ///
     /// Asks twice for a passphrase of the export alone. The file is made anew, for you alone (mode
     /// 600); a file that is there is not touched. Nothing is written to a terminal.
-    #[command(after_long_help = "\
-Examples:
-  breakglass vault export --out vault.sealed")]
+    #[command(after_long_help = EXIT_CODES)]
     Export(ExportArgs),
     /// Take in what was exported
     ///
     /// Asks for the passphrase of the export. A secret whose name is in the vault already is
     /// replaced.
+    #[command(after_long_help = EXIT_CODES)]
     Import(ImportArgs),
 }
+
+const EXIT_CODES: &str = "\
+Examples:
+  breakglass vault change-passphrase
+  breakglass vault export --out vault.sealed
+  breakglass vault import vault.sealed
+
+Exit codes:
+  0    done
+  2    a passphrase cannot be read, or a file cannot be read or made
+  4    the passphrase is not right, you are not an Owner, or nobody is signed in
+  5    the vault or the engine cannot be reached
+  130, 143   Ctrl-C or SIGTERM at a prompt; nothing was changed";
 
 /// Where a passphrase is from; else it is asked for.
 #[derive(Clone, Debug, Args)]

@@ -22,17 +22,19 @@ use crate::cli_support::World;
 pub struct FakeEngines {
     pub calls: mpsc::Sender<Call>,
     pub runs: bool,
+    pub token: Option<Token>,
     pub world: Arc<Mutex<World>>,
 }
 
 #[async_trait]
 impl Engines for FakeEngines {
     async fn attach_or_start(&self) -> Result<EngineHandle, Report> {
-        Ok(EngineHandle::new(self.calls.clone(), Origin::default()))
+        let handle = EngineHandle::new(self.calls.clone(), Origin::default());
+        Ok(handle.signed_in(self.token.clone()))
     }
 
     async fn attach(&self) -> Result<Option<EngineHandle>, Report> {
-        let handle = EngineHandle::new(self.calls.clone(), Origin::default());
+        let handle = self.attach_or_start().await?;
         let stopped = self.world.lock().unwrap().stopped;
         Ok((self.runs && !stopped).then_some(handle))
     }

@@ -3,7 +3,7 @@
 use breakglass::cli::output::Terminal;
 use breakglass::cli::signals::Caught;
 use breakglass::domain::secret::Secret;
-use breakglass::domain::sign_in::SignInMethod;
+use breakglass::domain::sign_in::{SignInMethod, Token};
 use breakglass::domain::time::Span;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{Command, IdentityView, Reply, SignInAsk, SignedInView, SsoPromptView};
@@ -180,6 +180,17 @@ async fn a_sign_in_that_cannot_be_kept_is_ended() {
     err| unavailable: cannot keep the sign-in
     ");
     assert_eq!(ran.heard.last(), Some(&Command::SignIn(SignInAsk::Logout)));
+    assert_eq!(ran.tokens.last(), Some(&Some(token())));
+}
+
+#[tokio::test]
+async fn a_new_sign_in_ends_the_one_whose_place_it_takes() {
+    let before = Token::from_random([1; 32]);
+    let line = ["login", "--email", "ana@example.com"];
+    let ran = lets_in().holding(before.clone()).typing([PASSWORD]).run(&line).await;
+    assert_eq!((ran.code, ran.kept), (0, vec![Some(token())]));
+    let ended = ran.heard.iter().position(|it| *it == Command::SignIn(SignInAsk::Logout)).unwrap();
+    assert_eq!(ran.tokens[ended], Some(before));
     assert_eq!(ran.tokens.last(), Some(&Some(token())));
 }
 

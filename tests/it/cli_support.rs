@@ -185,6 +185,7 @@ pub struct Cli {
     typed: Option<VecDeque<&'static str>>,
     piped: Vec<u8>,
     keeps: bool,
+    token: Option<Token>,
     mute: fn(&Command) -> bool,
     real: bool,
 }
@@ -227,6 +228,7 @@ pub fn engine(
         typed: None,
         piped: vec![],
         keeps: true,
+        token: None,
         mute: |_| false,
         real: false,
     }
@@ -293,6 +295,12 @@ impl Cli {
         self
     }
 
+    /// Somebody is signed in at this terminal already.
+    pub fn holding(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
     /// A sign-in cannot be kept.
     pub fn keeping_nothing(mut self) -> Self {
         self.keeps = false;
@@ -322,7 +330,8 @@ impl Cli {
         let (calls, incoming) = mpsc::channel(16);
         let world = Arc::new(Mutex::new(self.world));
         server.spawn(serve(incoming, Arc::clone(&world), self.answer, self.mute));
-        let engines = FakeEngines { calls, runs: self.runs, world: Arc::clone(&world) };
+        let engines =
+            FakeEngines { calls, runs: self.runs, token: self.token, world: Arc::clone(&world) };
         let code = match cli::args::parse(arguments, &mut out) {
             Err(code) => code,
             Ok(invocation) => {
