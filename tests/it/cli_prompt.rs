@@ -16,6 +16,8 @@ use crate::cli_support::{World, engine};
 
 /// Where the verb says what the engine has heard, and how it ended.
 const LEFT: &str = "BREAKGLASS_TEST_PROMPT";
+/// The command line of the verb.
+const LINE: &str = "BREAKGLASS_TEST_PROMPT_LINE";
 const LIMIT: Duration = Duration::from_secs(30);
 const VERB: [&str; 4] = ["--exact", "cli_prompt::a_verb_if_told_so", "--nocapture", "--quiet"];
 
@@ -31,7 +33,8 @@ fn a_verb_if_told_so() {
             other => world.usual(other),
         });
         let lets_in = lets_in.world(|world| world.identity = identity()).at_this_terminal();
-        lets_in.run(&["login", "--email", "ana@example.com"]).await
+        let line = std::env::var(LINE).unwrap();
+        lets_in.run(&line.split(' ').collect::<Vec<_>>()).await
     });
     let heard = ran.heard.iter().find_map(|command| match command {
         Command::SignIn(SignInAsk::Password { password, .. }) => Some(password.expose().to_owned()),
@@ -51,13 +54,14 @@ struct Pty {
 }
 
 impl Pty {
-    fn start() -> Self {
+    fn start(line: &str) -> Self {
         let pair = native_pty_system().openpty(PtySize::default()).unwrap();
         let left = tempfile::tempdir().unwrap();
         let verb = format!("{} {}", std::env::current_exe().unwrap().display(), VERB.join(" "));
         let mut command = CommandBuilder::new("sh");
         command.args(["-c", "trap : INT TERM; $VERB; echo behind; read line; echo \"got:$line\""]);
         command.env("VERB", verb);
+        command.env(LINE, line);
         command.env(LEFT, left.path().join("left"));
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -75,7 +79,7 @@ impl Pty {
 
     /// Waits for the question, and answers.
     async fn answers(text: &str) -> Self {
-        let mut pty = Self::start();
+        let mut pty = Self::start("login --email ana@example.com");
         pty.writes("Password: ").await;
         pty.types(text);
         pty
@@ -129,6 +133,19 @@ async fn a_password_is_taken_and_never_shown() {
     assert_eq!(pty.ends().await, "exit 0, heard Some(\"correct horse battery\")");
     assert!(!pty.shown().contains("horse"), "{}", pty.shown());
     assert!(pty.shown().contains("****"), "{}", pty.shown());
+}
+
+#[tokio::test]
+async fn one_question_follows_another_and_what_is_no_secret_is_shown() {
+    let mut pty = Pty::start("login");
+    pty.writes("E-mail: ").await;
+    pty.types("ama");
+    pty.writes("ama").await;
+    pty.types("\u{7f}\u{7f}na@example.com\r");
+    pty.writes("ama\u{8} \u{8}\u{8} \u{8}na@example.com").await;
+    pty.writes("Password: ").await;
+    pty.types("correct horse battery\r");
+    assert_eq!(pty.ends().await, "exit 0, heard Some(\"correct horse battery\")");
 }
 
 #[tokio::test]
