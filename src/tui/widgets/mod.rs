@@ -2,5 +2,6 @@
 
 pub mod field;
 pub mod pen;
+pub mod secret_field;
 pub mod spark;
 pub mod table;
