@@ -1,4 +1,4 @@
-//! What a key costs at the screen, with 10,000 sessions and 10,000 targets loaded.
+//! What a key costs at the screen, with 10,000 sessions, targets and operators loaded.
 //!
 //! Time is from the key to the bytes that are handed to the terminal: taking in the key, drawing,
 //! finding what differs. Bytes are those of the same frames. Run it with `cargo bench --bench
@@ -9,20 +9,25 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use breakglass::domain::account::AccountId;
 use breakglass::domain::id::{InstallationId, SessionId};
+use breakglass::domain::identity_provider::IdpHealth;
 use breakglass::domain::operator::Operator;
 use breakglass::domain::provider::{Health, ProviderKind};
 use breakglass::domain::request::NetworkPath;
+use breakglass::domain::role::Role;
+use breakglass::domain::sign_in::SignInMethod;
 use breakglass::domain::target::{Listen, Reachability, Target, TargetKind};
 use breakglass::domain::time::{Span, Timestamp};
 use breakglass::protocol::{
-    EngineView, Event, PolicyView, ProviderView, Reply, SessionState, SessionView, Snapshot,
-    TargetView, Traffic,
+    EngineView, Event, IdentityView, IdpView, ListedView, Mode, OperatorView, OperatorsView,
+    PolicyView, ProviderView, Reply, SessionState, SessionView, SignedInView, Snapshot, TargetView,
+    Traffic,
 };
 use breakglass::tui::keymap::Key;
 use breakglass::tui::look::{Environment, Look};
 use breakglass::tui::model::Model;
-use breakglass::tui::msg::{Msg, Purpose};
+use breakglass::tui::msg::{Effect, Msg, Purpose};
 use breakglass::tui::screen::Screen;
 use breakglass::tui::update::update;
 use jiff::tz::TimeZone;
@@ -34,7 +39,7 @@ const MANY: u32 = 10_000;
 const ROUNDS: usize = 1_000;
 
 fn main() -> Outcome<()> {
-    println!("{MANY} sessions, {MANY} targets, 80x24");
+    println!("{MANY} sessions, {MANY} targets, {MANY} operators, 80x24");
     println!("{:<22} {:>10} {:>10} {:>12} {:>12}", "", "p50", "p99", "bytes p50", "bytes max");
     let mut bench = Bench::start()?;
     bench.first_frame();
@@ -53,7 +58,8 @@ fn main() -> Outcome<()> {
     bench.take_in(Msg::Answer(Purpose::Targets, Ok(Reply::Targets(targets))));
     bench.row("search key", &[typed.as_slice(), &[Key::Backspace; 3]].concat());
     bench.row("search cursor key", &[Key::Down]);
-    Ok(())
+    bench.send(Key::Esc);
+    bench.people()
 }
 
 struct Bench {
@@ -97,6 +103,49 @@ impl Bench {
         show(name, &mut times, &mut sizes);
     }
 
+    /// The Break-Glass Users tab, and ten thousand operators behind it. The engine filters them;
+    /// what is measured of a filter key is the key, its question, and taking in a page of answers.
+    fn people(&mut self) -> Outcome<()> {
+        self.take_in(Msg::Attached(Box::new(signed_in()?)));
+        self.row("users tab", &[Key::Char('3'), Key::Char('2')]);
+        self.send(Key::Char('3'));
+        self.row("users cursor key", &[Key::Down, Key::Up]);
+        let all = (0..MANY).map(operator_view).collect::<Outcome<Vec<_>>>()?;
+        let mut question = self.key_asks(Key::Char('O'));
+        for page in all.chunks(PAGE) {
+            let Some(purpose) = question.take() else { break };
+            self.take_in(Msg::Answer(purpose, Ok(Reply::Operators(page_of(page)))));
+            question = self.key_asks(Key::End);
+        }
+        self.row("operators cursor key", &[Key::Up]);
+        self.row("operators page key", &[Key::PageUp, Key::PageDown]);
+        self.send(Key::Char('/'));
+        let mut times = vec![];
+        let mut sizes = vec![];
+        for key in [Key::Char('a'), Key::Backspace].iter().cycle().take(ROUNDS) {
+            let page = page_of(all.get(..PAGE).unwrap_or_default());
+            let start = Instant::now();
+            let asked = self.key_asks(*key);
+            let mut bytes = self.screen.draw(&self.model).len();
+            if let Some(purpose) = asked {
+                bytes += self.take_in(Msg::Answer(purpose, Ok(Reply::Operators(page))));
+            }
+            times.push(start.elapsed());
+            sizes.push(bytes);
+        }
+        show("operators filter key", &mut times, &mut sizes);
+        Ok(())
+    }
+
+    /// Takes in a key, and returns what the question is for that it leads to.
+    fn key_asks(&mut self, key: Key) -> Option<Purpose> {
+        let asked = |effect| match effect {
+            Effect::Call(_, purpose) => Some(purpose),
+            _ => None,
+        };
+        update(&mut self.model, Msg::Key(key)).into_iter().find_map(asked)
+    }
+
     /// A session that changes among ten thousand: the rows are put in order again.
     fn events(&mut self) -> Outcome<()> {
         let mut times = vec![];
@@ -122,6 +171,73 @@ fn show(name: &str, times: &mut [Duration], sizes: &mut [usize]) {
     let (usual, most) = (bytes(50), bytes(100));
     println!("{name:<22} {:>10.1?} {:>10.1?} {usual:>12} {most:>12}", time(50), time(99));
 }
+
+fn signed_in() -> Outcome<Snapshot> {
+    let listed = |number: u32| -> Outcome<ListedView> {
+        let view = operator_view(number)?;
+        Ok(ListedView {
+            account: view.account,
+            email: view.email,
+            role: view.role,
+            added_at: Some(NOW),
+            proven_at: None,
+            proof_due: true,
+            stale: None,
+            warning: None,
+        })
+    };
+    let idp = IdpView {
+        id: "entra".parse()?,
+        label: "Microsoft Entra ID".into(),
+        settings: None,
+        enforced: true,
+        health: IdpHealth::Healthy,
+        probe: None,
+        listed: (0..5).map(listed).collect::<Outcome<_>>()?,
+        forecast: "if entra fails now, 5 of 5 listed can enter".into(),
+        warnings: vec![],
+    };
+    let me = SignedInView {
+        account: AccountId::new(NOW, [1; 10]),
+        email: "ana@example.com".parse()?,
+        role: Role::Owner,
+        method: SignInMethod::Password,
+        started_at: NOW,
+        ends_at: NOW + Span::from_minutes(30),
+    };
+    let mut signed_in = snapshot()?;
+    signed_in.identity = IdentityView {
+        mode: Mode::System,
+        owner_exists: true,
+        sign_in_needed: true,
+        me: Some(me),
+        idps: vec![idp],
+    };
+    Ok(signed_in)
+}
+
+fn operator_view(number: u32) -> Outcome<OperatorView> {
+    let [a, b, c, d] = number.to_be_bytes();
+    Ok(OperatorView {
+        account: AccountId::new(NOW, [a, b, c, d, 0, 0, 0, 0, 0, 0]),
+        email: format!("person{number:05}@example.com").parse()?,
+        role: Role::Member,
+        member: true,
+        has_password: true,
+        bound_to: Some("entra".parse()?),
+        code_expires_at: None,
+        listed: vec![],
+        created_at: NOW,
+    })
+}
+
+fn page_of(operators: &[OperatorView]) -> OperatorsView {
+    let total = u64::from(MANY);
+    OperatorsView { total, matching: total, operators: operators.to_vec() }
+}
+
+/// How many operators come with one answer.
+const PAGE: usize = 500;
 
 fn operator() -> Operator {
     Operator::unix(1_000, "ana")

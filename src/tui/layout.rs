@@ -67,6 +67,7 @@ pub fn areas(model: &Model) -> Areas {
 /// Gives list and detail their shares of the body.
 fn divide(model: &Model, body: Rect) -> (Option<Rect>, Option<Rect>) {
     let rows = match model.tab {
+        _ if model.identity.bars() => return (None, Some(body)),
         Tab::Users => return (None, Some(body)),
         Tab::Providers => model.providers.rows.len(),
         Tab::Sessions => model.sessions.rows.len(),

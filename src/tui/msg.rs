@@ -1,7 +1,9 @@
 //! What happens to the model, and what it asks for.
 
 use super::keymap::Key;
-use crate::domain::id::{ProviderId, SessionId};
+use crate::domain::email::Email;
+use crate::domain::id::{IdpId, ProviderId, SessionId};
+use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::error::Report;
 use crate::protocol::{Command, Event, Reply, Snapshot};
@@ -44,6 +46,14 @@ pub enum Effect {
     Call(Command, Purpose),
     /// Send a text to the terminal's clipboard.
     Copy(String),
+    /// Send a text that nobody may see to the terminal's clipboard.
+    CopySecret(Secret),
+    /// Go on as whoever the last answer signed in: the loop has the token, and nobody else.
+    Enter,
+    /// End the sign-in that the last answer brought: nobody waits for it any more.
+    GiveBack,
+    /// Go on as nobody.
+    SignOut,
     /// Ring the terminal's bell.
     Bell,
     /// Take the mouse from the terminal, or give it back.
@@ -97,4 +107,33 @@ pub enum Purpose {
     Verify,
     /// To end everything and leave.
     EndAll,
+    /// To sign in, by the question of this number.
+    SignIn(u64),
+    /// To begin a single sign-on, by the question of this number.
+    BeginSso(u64),
+    /// To do what the form of this number is for.
+    Form(u64),
+    /// To look at this identity provider.
+    Validate(IdpId),
+    /// To switch the enforcement of this identity provider.
+    Enforce {
+        /// Which.
+        idp: IdpId,
+        /// Enforce or not.
+        on: bool,
+    },
+    /// To save the list of this identity provider.
+    Save(IdpId),
+    /// To remove this identity provider.
+    RemoveIdp(IdpId),
+    /// To get the operators, by the question of this number.
+    Operators(u64),
+    /// To get a code for this operator.
+    ResetCode(Email),
+    /// To remove this operator.
+    RemoveOperator(Email),
+    /// To sign out.
+    Logout,
+    /// To say who is signed in.
+    Whoami,
 }

@@ -25,8 +25,9 @@ use super::screen::Screen;
 use super::update::{safe_leave, update};
 use super::{clipboard, terminal};
 use crate::clock::{Clock, Stopwatch, wall};
+use crate::domain::sign_in::Token;
 use crate::error::Report;
-use crate::protocol::{Command, EngineHandle, Event, Reply, Severity, Subscription};
+use crate::protocol::{Command, EngineHandle, Event, Reply, Severity, SignInAsk, Subscription};
 
 /// What the loop must know from outside.
 #[derive(Clone)]
@@ -175,6 +176,7 @@ enum Done {
     Answer(Purpose, Result<Reply, Report>),
     Subscribed(EngineHandle, Result<Subscription, Report>),
     Lost(Report),
+    GivenBack,
 }
 
 struct Face {
@@ -185,6 +187,11 @@ struct Face {
     events: Option<mpsc::Receiver<Event>>,
     calls: JoinSet<Done>,
     clock: Clock,
+    /// What shows who is signed in here. It is nowhere else: not in the model, which is shown in
+    /// tests, and not in a message.
+    token: Option<Token>,
+    /// The token that the answer at hand brought, until the model says what becomes of it.
+    offered: Option<Token>,
     /// Bytes that are no frame: the clipboard, the bell.
     aside: Vec<u8>,
     /// True when the model may differ from the screen.
@@ -206,6 +213,8 @@ impl Face {
         Self {
             model,
             screen: Screen::new(size),
+            token: engine.token().cloned(),
+            offered: None,
             engine,
             reattach: options.reattach,
             events: None,
@@ -270,8 +279,13 @@ impl Face {
         match done {
             Done::Answer(purpose, answer) => {
                 self.urgent = true;
-                self.take_in(Msg::Answer(purpose, answer))
+                let answer = self.without_token(answer);
+                let exit = self.take_in(Msg::Answer(purpose, answer));
+                self.offered = None;
+                exit
             }
+            // Somebody has signed in or out since; the subscription for them is on its way.
+            Done::Subscribed(engine, _) if engine.token() != self.token.as_ref() => None,
             Done::Subscribed(engine, Ok(subscription)) => {
                 self.tries = 0;
                 self.engine = engine;
@@ -279,6 +293,7 @@ impl Face {
                 self.events = Some(subscription.events);
                 self.take_in(Msg::Attached(subscription.snapshot))
             }
+            Done::GivenBack => None,
             Done::Subscribed(_, Err(report)) | Done::Lost(report) => {
                 self.tries = self.tries.saturating_add(1);
                 self.find_engine();
@@ -299,6 +314,21 @@ impl Face {
             Effect::Copy(text) => {
                 self.aside.extend(clipboard::sequence(&text, self.model.look.multiplexer));
             }
+            Effect::CopySecret(secret) => {
+                self.aside
+                    .extend(clipboard::sequence(secret.expose(), self.model.look.multiplexer));
+            }
+            Effect::Enter => {
+                if let Some(token) = self.offered.take() {
+                    self.go_on_as(Some(token));
+                }
+            }
+            Effect::GiveBack => self.give_back(),
+            Effect::SignOut => {
+                if self.token.is_some() {
+                    self.go_on_as(None);
+                }
+            }
             Effect::Bell => self.aside.push(b'\x07'),
             Effect::Mouse(on) => self.aside.extend_from_slice(terminal::mouse_sequence(on)),
             Effect::Suspend => self.suspended = true,
@@ -315,6 +345,36 @@ impl Face {
         self.calls.spawn(async move { Done::Answer(purpose, engine.call(command).await) });
     }
 
+    /// Takes the token out of an answer, so that the model hears who, and not what shows it.
+    fn without_token(&mut self, answer: Result<Reply, Report>) -> Result<Reply, Report> {
+        match answer {
+            Ok(Reply::SignedIn { token, me }) => {
+                self.offered = Some(token);
+                Ok(Reply::Me(Some(me)))
+            }
+            other => other,
+        }
+    }
+
+    /// Goes on as whoever the token is of, or as nobody: what they may see is asked for anew.
+    fn go_on_as(&mut self, token: Option<Token>) {
+        self.engine = self.engine.signed_in(token.clone());
+        self.token = token;
+        self.events = None;
+        self.subscribe();
+    }
+
+    /// Ends a sign-in that nobody waits for any more.
+    fn give_back(&mut self) {
+        let Some(token) = self.offered.take() else { return };
+        let engine = self.engine.signed_in(Some(token));
+        self.calls.spawn(async move {
+            // Where the engine has gone the sign-in has gone with it, or ends by itself unused.
+            let _ = engine.call(Command::SignIn(SignInAsk::Logout)).await;
+            Done::GivenBack
+        });
+    }
+
     fn subscribe(&mut self) {
         let engine = self.engine.clone();
         self.calls.spawn(async move {
@@ -326,6 +386,7 @@ impl Face {
     /// Looks for the engine elsewhere; after each failure a while longer later.
     fn find_engine(&mut self) {
         let reattach = Arc::clone(&self.reattach);
+        let token = self.token.clone();
         let wait = match self.tries {
             0 => Duration::ZERO,
             tries => Duration::from_secs(1 << tries.min(4)).min(TRY_WAIT_MAX),
@@ -334,6 +395,7 @@ impl Face {
             tokio::time::sleep(wait).await;
             match reattach.reattach().await {
                 Ok(engine) => {
+                    let engine = engine.signed_in(token);
                     let subscribed = engine.subscribe().await;
                     Done::Subscribed(engine, subscribed)
                 }

@@ -1,7 +1,8 @@
 //! What a screen costs on the line, and when it costs nothing.
 
+use breakglass::domain::role::Role;
 use breakglass::domain::time::Span;
-use breakglass::protocol::SessionState;
+use breakglass::protocol::{Reply, SessionState};
 use breakglass::tui::keymap::Key;
 use breakglass::tui::model::Model;
 use breakglass::tui::msg::Msg;
@@ -9,6 +10,7 @@ use breakglass::tui::screen::Screen;
 use breakglass::tui::update::update;
 
 use crate::tui_models::{NOW, Stage, session, session_id, snapshot};
+use crate::tui_people::{barred, page, prompt, signed_in};
 use crate::tui_scenes::gallery;
 
 /// A countdown costs one small write a second, however late it is.
@@ -28,6 +30,28 @@ fn a_countdown_costs_at_most_40_bytes_a_second() {
             all += bytes.len();
         }
         assert!(all <= 40 * 240, "{size:?}: {} bytes a second", all / 240);
+    }
+}
+
+/// So does the countdown of a single sign-on, with its QR code in view.
+#[test]
+fn waiting_for_a_single_sign_on_costs_at_most_40_bytes_a_second() {
+    for size in [(60, 16), (80, 24), (140, 40)] {
+        let begun = Stage::attached(barred()).key(Key::BackTab).key(Key::Enter);
+        let mut model = begun.answer(Ok(Reply::SsoPrompt(prompt()))).model;
+        update(&mut model, Msg::Resize(size.0, size.1));
+        let mut screen = Screen::new(size);
+        screen.draw(&model);
+        let mut all = 0;
+        for second in 1..=240 {
+            let wake = model.wake_at().expect("a countdown is in view");
+            assert_eq!(wake, NOW + Span::from_seconds(second), "on whole seconds only");
+            update(&mut model, Msg::Tick(wake));
+            all += screen.draw(&model).len();
+        }
+        assert!(all <= 40 * 240, "{size:?}: {} bytes a second", all / 240);
+        update(&mut model, Msg::Tick(NOW + Span::from_seconds(900)));
+        assert_eq!(model.wake_at(), None, "once the code has expired nothing counts");
     }
 }
 
@@ -52,6 +76,10 @@ fn a_screen_on_which_nothing_runs_wakes_nobody() {
     for tab in ['1', '2', '3', '4'] {
         let model = Stage::with(past.clone()).key(Key::Char(tab)).model;
         assert_eq!(model.wake_at(), None, "tab {tab}");
+    }
+    for snapshot in [barred(), signed_in(Role::Owner)] {
+        let model = Stage::attached(snapshot).key(Key::Tab).key(Key::Char('3')).model;
+        assert_eq!(model.wake_at(), None);
     }
     // Behind another tab a countdown wakes the face only to warn.
     let active = vec![session(1, "orders-db", SessionState::Active)];
@@ -119,5 +147,30 @@ fn keys_cost_little_on_the_line() {
     for tab in ['1', '2', '3', '4', '2'] {
         let bytes = cost(&mut stage, Key::Char(tab));
         assert!(bytes <= 3_072, "{bytes} bytes for tab {tab}");
+    }
+}
+
+#[test]
+fn people_cost_no_more_on_the_line_than_sessions() {
+    let mut stage = Stage::attached(signed_in(Role::Owner));
+    let mut screen = Screen::new((80, 24));
+    screen.draw(&stage.model);
+    let mut cost = |stage: &mut Stage, key: Key| {
+        stage.send(Msg::Key(key));
+        screen.draw(&stage.model).len()
+    };
+    assert!(cost(&mut stage, Key::Char('3')) <= 3_072);
+    for key in [Key::Down, Key::Down, Key::Up] {
+        let bytes = cost(&mut stage, key);
+        assert!(bytes <= 1_024, "{bytes} bytes for a cursor key on the list");
+    }
+    cost(&mut stage, Key::Char('O'));
+    let mut stage = stage.answer(Ok(Reply::Operators(page(0, 500))));
+    assert!(cost(&mut stage, Key::Down) <= 3_072);
+    for row in 1..40 {
+        let bytes = cost(&mut stage, Key::Down);
+        // From the last row in view on every row changes with each key.
+        let most = if row < 18 { 300 } else { 1_500 };
+        assert!(bytes <= most, "{bytes} bytes for a cursor key on the operators");
     }
 }

@@ -1,7 +1,10 @@
 //! Keys: every one that a footer shows does something, and none does harm.
 
+use breakglass::domain::role::Role;
 use breakglass::domain::time::Span;
-use breakglass::protocol::{Command, Event, SessionState};
+use breakglass::protocol::{
+    BreakGlassAsk, Command, Event, IdpAsk, OperatorsAsk, SessionState, SignInAsk,
+};
 use breakglass::tui::keymap::{Action, Key, action};
 use breakglass::tui::layout::{HEIGHT_MIN, WIDTH_MIN};
 use breakglass::tui::msg::{Effect, Leave, Msg};
@@ -11,6 +14,7 @@ use proptest::prelude::*;
 
 use crate::tui_gallery::drawn;
 use crate::tui_models::{LOOK, NOW, Stage, session, snapshot};
+use crate::tui_people::{barred, signed_in};
 use crate::tui_scenes::gallery;
 
 #[test]
@@ -34,7 +38,7 @@ fn every_key_in_a_footer_does_something() {
 
 #[test]
 fn a_pane_shows_at_least_five_keys_at_80_columns() {
-    for name in ["sessions", "providers", "audit"] {
+    for name in ["sessions", "providers", "audit", "users", "operators"] {
         let (_, model) = gallery().into_iter().find(|(other, _)| *other == name).unwrap();
         assert!(footer_keys(&model, 80).len() >= 5, "{name}");
     }
@@ -47,9 +51,11 @@ fn no_single_key_asks_the_engine_to_change_anything() {
             let mut after = model.clone();
             let asked = update(&mut after, Msg::Key(key));
             let changes = asked.iter().any(changes_something);
-            // Answering a question, or filling in a form, is the second key.
-            let confirmed =
-                matches!(action(model.contexts(), key), Some(Action::Accept | Action::Retry));
+            // Answering a question, filling in a form, or saving a working copy is the second key.
+            let confirmed = matches!(
+                action(model.contexts(), key),
+                Some(Action::Accept | Action::Retry | Action::Save)
+            );
             assert!(!changes || confirmed, "{name}: {key:?} asks for {asked:?}");
         }
     }
@@ -70,7 +76,17 @@ fn pasted_text_confirms_nothing() {
 /// is answered with the safe answer.
 #[test]
 fn pasted_keys_confirm_nothing() {
-    for name in ["end", "quit", "quit attached", "providers switch off"] {
+    for name in [
+        "end",
+        "quit",
+        "quit attached",
+        "providers switch off",
+        "users enforce off",
+        "users enforce empty",
+        "users edit leave",
+        "operators remove",
+        "logout",
+    ] {
         let (_, mut model) = gallery().into_iter().find(|(other, _)| *other == name).unwrap();
         for key in [Key::Char('y'), Key::Tab, Key::Char('l'), Key::Char('e'), Key::Enter] {
             let effects = update(&mut model, Msg::Key(key));
@@ -104,6 +120,21 @@ fn changes_something(effect: &Effect) -> bool {
             | Command::SetProviderEnabled { .. }
             | Command::RemoveProvider { .. }
             | Command::Stop
+            | Command::Idp(IdpAsk::Add { .. } | IdpAsk::Enforce { .. } | IdpAsk::Remove { .. })
+            | Command::BreakGlass(BreakGlassAsk::Change { .. } | BreakGlassAsk::Prove { .. })
+            | Command::Operators(
+                OperatorsAsk::Invite { .. }
+                    | OperatorsAsk::Reset { .. }
+                    | OperatorsAsk::Remove { .. }
+                    | OperatorsAsk::SetRole { .. }
+            )
+            | Command::SignIn(
+                SignInAsk::Init { .. }
+                    | SignInAsk::Redeem { .. }
+                    | SignInAsk::SetPassword { .. }
+                    | SignInAsk::Logout
+            )
+            | Command::Vault(_)
     )
 }
 
@@ -146,6 +177,9 @@ fn any_msg() -> impl Strategy<Value = Msg> {
         }),
         1 => Just(Msg::CutOff),
         1 => Just(Msg::Attached(Box::new(snapshot(vec![session(1, "k8s", SessionState::Active)])))),
+        1 => Just(Msg::Attached(Box::new(signed_in(Role::Owner)))),
+        1 => Just(Msg::Attached(Box::new(barred()))),
+        1 => Just(Msg::Events(vec![Event::SignedOut { why: "it lasted its time".into() }])),
     ]
 }
 

@@ -145,13 +145,17 @@ fn verdict(broken: Option<(u64, String)>) -> Stage {
 
 /// Every model by its name.
 pub fn gallery() -> Vec<(&'static str, Model)> {
-    let scenes = sessions().into_iter().chain(opening()).chain(others());
+    let scenes = sessions()
+        .into_iter()
+        .chain(opening())
+        .chain(others())
+        .chain(crate::tui_scenes_people::all());
     scenes.map(|(name, stage)| (name, stage.model)).collect()
 }
 
-type Scenes = Vec<(&'static str, Stage)>;
+pub type Scenes = Vec<(&'static str, Stage)>;
 
-fn down(stage: Stage, times: usize) -> Stage {
+pub fn down(stage: Stage, times: usize) -> Stage {
     (0..times).fold(stage, |stage, _| stage.key(Key::Down))
 }
 
@@ -238,7 +242,7 @@ fn others() -> Scenes {
         ("providers down", down(Stage::with(usual()).key(Key::Char('1')), 2)),
         ("providers switch off", Stage::with(usual()).types("1t")),
         ("providers keep", Stage::with(usual()).types("1D")),
-        ("users", Stage::with(usual()).key(Key::Char('3'))),
+        ("users nobody signs in", Stage::with(usual()).key(Key::Char('3'))),
         ("audit", Stage::with(usual()).key(Key::Char('4'))),
         ("audit in full", Stage::with(usual()).key(Key::Char('4')).key(Key::Enter)),
         ("audit hostile", hostile().key(Key::Char('4')).key(Key::Enter)),

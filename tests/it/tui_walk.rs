@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use breakglass::domain::sign_in::Token;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{
     Call, Command, EngineHandle, Event, Origin, Reply, SessionState, SessionView, Snapshot,
@@ -29,6 +30,8 @@ use crate::tui_models::{LOOK, snapshot};
 pub struct Engine {
     pub handle: EngineHandle,
     pub asked: mpsc::UnboundedReceiver<Asked>,
+    /// The token of every call and subscription so far, in order.
+    pub tokens: Arc<Mutex<Vec<Option<String>>>>,
     events: watch::Receiver<Option<mpsc::Sender<Event>>>,
 }
 
@@ -37,25 +40,43 @@ pub type Asked = (Command, oneshot::Sender<Result<Reply, Report>>);
 impl Engine {
     /// Starts an engine that says this to everybody who subscribes.
     pub fn start(tasks: &mut JoinSet<()>, snapshot: Snapshot) -> Self {
+        Self::telling(tasks, move |_| snapshot.clone())
+    }
+
+    /// Starts an engine that says to everybody what they may see by their token.
+    pub fn telling(
+        tasks: &mut JoinSet<()>,
+        snapshot: impl Fn(Option<&str>) -> Snapshot + Send + 'static,
+    ) -> Self {
+        let tokens = Arc::new(Mutex::new(vec![]));
+        let shown = Arc::clone(&tokens);
+        let note = move |token: Option<Token>| {
+            let token = token.map(|token| token.expose().to_owned());
+            shown.lock().unwrap().push(token.clone());
+            token
+        };
         let (calls, mut queue) = mpsc::channel(16);
         let (ask, asked) = mpsc::unbounded_channel();
         let (subscribed, events) = watch::channel(None);
         tasks.spawn(async move {
             while let Some(call) = queue.recv().await {
                 match call {
-                    Call::Command { command, reply, .. } => {
+                    Call::Command { command, token, reply, .. } => {
+                        note(token);
                         let _ = ask.send((command, reply));
                     }
-                    Call::Subscribe { reply, .. } => {
+                    Call::Subscribe { token, reply, .. } => {
+                        let token = note(token);
                         let (tell, events) = mpsc::channel(256);
                         subscribed.send_replace(Some(tell));
-                        let snapshot = Box::new(snapshot.clone());
+                        let snapshot = Box::new(snapshot(token.as_deref()));
                         let _ = reply.send(Subscription { snapshot, events });
                     }
                 }
             }
         });
-        Self { handle: EngineHandle::new(calls, Origin::default()), asked, events }
+        let handle = EngineHandle::new(calls, Origin::default());
+        Self { handle, asked, tokens, events }
     }
 
     /// Tells the face something.
@@ -123,8 +144,17 @@ impl Walk {
     }
 
     pub fn at(snapshot: Snapshot, size: (u16, u16), hosting: bool) -> Self {
+        Self::telling(move |_| snapshot.clone(), size, hosting)
+    }
+
+    /// Starts a face whose engine says to everybody what they may see by their token.
+    pub fn telling(
+        snapshot: impl Fn(Option<&str>) -> Snapshot + Send + 'static,
+        size: (u16, u16),
+        hosting: bool,
+    ) -> Self {
         let mut tasks = JoinSet::new();
-        let engine = Engine::start(&mut tasks, snapshot);
+        let engine = Engine::telling(&mut tasks, snapshot);
         let (elsewhere, there) = watch::channel(None);
         let (hold, held) = watch::channel(false);
         let (bytes, written) = watch::channel(vec![]);

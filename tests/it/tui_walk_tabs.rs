@@ -82,12 +82,9 @@ async fn older_sessions_are_fetched_on_the_way_down() {
 }
 
 #[tokio::test]
-async fn the_users_tab_says_what_is_real_and_no_more() {
+async fn where_nobody_signs_in_the_users_tab_says_so() {
     let walk = Walk::start(vec![]);
-    walk.sees("No session yet")
-        .await
-        .key(Key::Char('3'))
-        .sees("You act as the UNIX user ana")
-        .await;
-    walk.sees("Not part of this version").await.key(Key::Right).sees("engine.started").await;
+    walk.sees("No session yet").await.key(Key::Char('3')).sees("Nobody signs in here").await;
+    walk.key(Key::Char('e')).sees("this is a drill: nobody signs in").await;
+    walk.key(Key::Right).sees("engine.started").await;
 }

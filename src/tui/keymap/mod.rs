@@ -81,8 +81,28 @@ pub enum Context {
     Providers,
     /// The Sessions tab.
     Sessions,
+    /// The Break-Glass Users tab.
+    Users,
+    /// Its list while it is edited.
+    UsersEdit,
+    /// The operators, in that tab.
+    Operators,
     /// The Audit tab.
     Audit,
+    /// The sign-in screen, whichever field has the cursor.
+    SignIn,
+    /// Its e-mail field.
+    SignInEmail,
+    /// Its password field.
+    SignInPassword,
+    /// Its list of identity providers.
+    SignInIdp,
+    /// The first Owner's address and password.
+    Owner,
+    /// The sign-in screen while the engine considers something.
+    Wait,
+    /// What to do at an identity provider's page.
+    Sso,
     /// A filter is being typed.
     Filter,
     /// The dialog that opens a session, whichever field has the cursor.
@@ -109,6 +129,14 @@ pub enum Context {
     Palette,
     /// The verdict on the audit chain.
     Verdict,
+    /// A form, whichever field has the cursor.
+    Form,
+    /// A choice in a form.
+    FormChoice,
+    /// A one-time code.
+    Code,
+    /// Something to read.
+    Note,
 }
 
 /// What a key means.
@@ -153,6 +181,30 @@ pub enum Action {
     Accept,
     Complete,
     Search,
+    Redeem,
+    CopyLink,
+    CopyCode,
+    Again,
+    NextIdp,
+    PreviousIdp,
+    Edit,
+    Enforce,
+    Validate,
+    Prove,
+    Operators,
+    AddIdp,
+    RemoveIdp,
+    AddListed,
+    MarkListed,
+    Undo,
+    Save,
+    Invite,
+    ChangeRole,
+    ResetCode,
+    RemoveOperator,
+    Password,
+    Logout,
+    Whoami,
 }
 
 /// One line of the table.

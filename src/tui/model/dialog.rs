@@ -1,7 +1,12 @@
 //! What stands over a pane. There is one dialog or none.
 
+use super::form::Form;
 use super::open::OpenForm;
-use crate::domain::id::{ProviderId, SessionId};
+use crate::domain::email::Email;
+use crate::domain::id::{IdpId, ProviderId, SessionId};
+use crate::domain::identity_provider::Probe;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
 use crate::error::Report;
 use crate::protocol::AuditVerdict;
 use crate::tui::keymap::Context;
@@ -24,6 +29,74 @@ pub enum Dialog {
     Palette(Palette),
     /// The verdict on the audit chain: none while it is being verified.
     Verdict(Option<Result<AuditVerdict, Report>>),
+    /// A few fields to fill in.
+    Form(Box<FormDialog>),
+    /// A one-time code, shown once.
+    Code(OneTimeCode),
+    /// Something to read.
+    Note(Note),
+}
+
+/// A few fields to fill in, and what for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FormDialog {
+    /// What for.
+    pub what: Filling,
+    /// The fields.
+    pub form: Form,
+}
+
+/// What a form is filled in for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filling {
+    /// To add somebody to the working copy of this list.
+    AddListed(IdpId),
+    /// To show that one's own password works, on this list.
+    Prove(IdpId),
+    /// To take somebody into the team.
+    Invite,
+    /// To give this operator another role.
+    Role(Email),
+    /// To set one's own password.
+    Password,
+    /// To set a password with a one-time code.
+    Redeem,
+    /// To add an identity provider; what the look at it showed, where it is not healthy.
+    AddIdp(Option<Probe>),
+    /// To show that a switch of enforcement is meant, by typing the identity provider's name.
+    NameToEnforce {
+        /// Which.
+        idp: IdpId,
+        /// Why that is asked.
+        why: String,
+    },
+    /// To show that the change of a list is meant, by typing the identity provider's name.
+    NameToSave {
+        /// Whose list.
+        idp: IdpId,
+        /// Why that is asked.
+        why: String,
+    },
+}
+
+/// A one-time code, shown once: nobody can look it up again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneTimeCode {
+    /// Whose.
+    pub email: Email,
+    /// The code.
+    pub code: Secret,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// Something to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub title: &'static str,
+    /// One paragraph each.
+    pub texts: Vec<String>,
 }
 
 /// A question with its answers. The first answer is the safe one, and the one marked at first.
@@ -53,6 +126,23 @@ pub enum Question {
     Quit,
     /// Whether to leave a drill, which ends with this process.
     LeaveDrill,
+    /// Whether to enforce the SSO of this identity provider, or to stop enforcing it.
+    Enforce {
+        /// Which.
+        idp: IdpId,
+        /// Enforce or not.
+        on: bool,
+    },
+    /// Whether to remove this identity provider, with its list.
+    RemoveIdp(IdpId),
+    /// Whether to throw away what was changed in the working copy of a list.
+    DropEdit,
+    /// Whether to make a code with which this operator sets a password anew.
+    ResetCode(Email),
+    /// Whether to remove this operator.
+    RemoveOperator(Email),
+    /// Whether to sign out.
+    Logout,
 }
 
 /// An answer to a question.
@@ -74,9 +164,7 @@ impl Question {
     pub const fn answers(&self) -> &'static [Answer] {
         match self {
             Self::Quit => &[Answer::Stay, Answer::Leave, Answer::EndAll],
-            Self::End(_) | Self::Switch { .. } | Self::Remove(_) | Self::LeaveDrill => {
-                &[Answer::Stay, Answer::Do]
-            }
+            _ => &[Answer::Stay, Answer::Do],
         }
     }
 }

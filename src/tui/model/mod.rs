@@ -5,11 +5,16 @@
 //! can name it.
 
 pub mod audit;
+mod contexts;
 pub mod dialog;
+pub mod form;
+pub mod gate;
 pub mod messages;
 pub mod open;
+pub mod operators;
 pub mod rows;
 pub mod sessions;
+pub mod users;
 mod wake;
 
 use std::collections::BTreeMap;
@@ -18,17 +23,21 @@ use jiff::tz::TimeZone;
 
 use self::audit::Audit;
 use self::dialog::Dialog;
+use self::gate::Gate;
 use self::messages::Messages;
-use self::open::{Catalogue, Focus};
+use self::open::Catalogue;
+use self::operators::Operators;
 use self::rows::Rows;
 use self::sessions::Sessions;
+use self::users::Users;
 use super::format::Wall;
-use super::keymap::Context;
 use super::look::Look;
 use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::time::{Span, Timestamp};
 use crate::error::Report;
-use crate::protocol::{EngineView, PolicyView, ProviderView, SessionState};
+use crate::protocol::{
+    EngineView, IdentityView, PolicyView, ProviderView, SessionState, SignedInView,
+};
 
 /// Everything that is on screen.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +62,10 @@ pub struct Model {
     pub engine: Option<EngineView>,
     /// What policy allows.
     pub policy: Option<PolicyView>,
+    /// Who is signed in, and who might.
+    pub identity: IdentityView,
+    /// The sign-in screen, which stands before everything else while nobody is signed in.
+    pub gate: Gate,
     /// The last five reasons, the newest first.
     pub reasons: Vec<String>,
     /// The tab.
@@ -61,8 +74,10 @@ pub struct Model {
     pub sessions: Sessions,
     /// The Providers tab.
     pub providers: Providers,
-    /// The Break-Glass Users tab: how many lines are scrolled away.
-    pub users_scroll: usize,
+    /// The Break-Glass Users tab.
+    pub users: Users,
+    /// The operators, while they are shown in that tab.
+    pub operators: Option<Operators>,
     /// The Audit tab.
     pub audit: Audit,
     /// The catalogue.
@@ -192,11 +207,14 @@ impl Model {
             link: Link::default(),
             engine: None,
             policy: None,
+            identity: IdentityView::of_drill(),
+            gate: Gate::default(),
             reasons: vec![],
             tab: Tab::default(),
             sessions: Sessions::default(),
             providers: Providers::default(),
-            users_scroll: 0,
+            users: Users::default(),
+            operators: None,
             audit: Audit::default(),
             catalogue: Catalogue::default(),
             targets_total: 0,
@@ -205,44 +223,6 @@ impl Model {
             leaving: false,
             warned: BTreeMap::new(),
             counter: 0,
-        }
-    }
-
-    /// Where the next key goes: every context that holds, the innermost first.
-    #[must_use]
-    pub fn contexts(&self) -> &'static [Context] {
-        use Context as In;
-        match &self.dialog {
-            Some(Dialog::Open(form)) => match form.focus {
-                Focus::Target => &[In::OpenTarget, In::Open, In::Everywhere],
-                Focus::Kind => &[In::OpenKind, In::Open, In::Everywhere],
-                Focus::Reason => &[In::OpenReason, In::Open, In::Everywhere],
-                Focus::Duration => &[In::OpenDuration, In::Open, In::Everywhere],
-            },
-            Some(Dialog::Extend(_)) => &[In::Extend, In::Everywhere],
-            Some(Dialog::Confirm(_)) => &[In::Confirm, In::Everywhere],
-            Some(Dialog::Help(help)) if help.typing => &[In::HelpSearch, In::Everywhere],
-            Some(Dialog::Help(_)) => &[In::Help, In::Everywhere],
-            Some(Dialog::Messages(_)) => &[In::Messages, In::Everywhere],
-            Some(Dialog::Palette(_)) => &[In::Palette, In::Everywhere],
-            Some(Dialog::Verdict(_)) => &[In::Verdict, In::Everywhere],
-            None if self.filter().is_some_and(|filter| filter.typing) => {
-                &[In::Filter, In::Everywhere]
-            }
-            None => self.pane_contexts(),
-        }
-    }
-
-    fn pane_contexts(&self) -> &'static [Context] {
-        use Context as In;
-        match (self.tab, self.zoomed()) {
-            (Tab::Sessions, false) => &[In::Sessions, In::List, In::Pane, In::Everywhere],
-            (Tab::Sessions, true) => &[In::Detail, In::Sessions, In::Pane, In::Everywhere],
-            (Tab::Providers, false) => &[In::Providers, In::List, In::Pane, In::Everywhere],
-            (Tab::Providers, true) => &[In::Detail, In::Providers, In::Pane, In::Everywhere],
-            (Tab::Audit, false) => &[In::Audit, In::List, In::Pane, In::Everywhere],
-            (Tab::Audit, true) => &[In::Detail, In::Audit, In::Pane, In::Everywhere],
-            (Tab::Users, _) => &[In::Text, In::Pane, In::Everywhere],
         }
     }
 
@@ -263,9 +243,18 @@ impl Model {
         match self.tab {
             Tab::Providers => Some(&self.providers.rows.filter),
             Tab::Sessions => Some(&self.sessions.rows.filter),
-            Tab::Users => None,
+            Tab::Users => match &self.operators {
+                Some(operators) => Some(&operators.rows.filter),
+                None => None,
+            },
             Tab::Audit => Some(&self.audit.rows.filter),
         }
+    }
+
+    /// Who is signed in at this face.
+    #[must_use]
+    pub const fn me(&self) -> Option<&SignedInView> {
+        self.identity.me.as_ref()
     }
 
     /// The sessions that go on when the face leaves, and when the last of them ends.

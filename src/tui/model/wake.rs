@@ -22,7 +22,13 @@ impl Model {
     /// True while something in view changes every second.
     #[must_use]
     pub fn counts(&self) -> bool {
-        if self.tab != Tab::Sessions || !layout::is_big_enough(self.size) {
+        if !layout::is_big_enough(self.size) {
+            return false;
+        }
+        if self.identity.bars() {
+            return self.gate.counts(self.now);
+        }
+        if self.tab != Tab::Sessions {
             return false;
         }
         let areas = layout::areas(self);

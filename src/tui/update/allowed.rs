@@ -3,6 +3,10 @@
 //! The footer shows only what may be done; a key for something else says why it does nothing. The
 //! engine decides in the end: this is for a kinder answer.
 
+mod people;
+
+pub use people::sees_lists;
+
 use crate::protocol::SessionState;
 use crate::tui::keymap::Action;
 use crate::tui::model::dialog::Dialog;
@@ -37,6 +41,26 @@ pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
             Tab::Sessions => some(model.sessions.selected(), "there is nothing to show"),
             Tab::Users | Tab::Audit => some(model.audit.selected(), "there is nothing to show"),
         },
+        Action::Operators
+        | Action::Invite
+        | Action::ChangeRole
+        | Action::ResetCode
+        | Action::RemoveOperator
+        | Action::NextIdp
+        | Action::PreviousIdp
+        | Action::Edit
+        | Action::Enforce
+        | Action::Validate
+        | Action::Prove
+        | Action::AddIdp
+        | Action::RemoveIdp
+        | Action::AddListed
+        | Action::MarkListed
+        | Action::Undo
+        | Action::Save
+        | Action::Password
+        | Action::Logout
+        | Action::Whoami => people::allowed(model, action),
         _ => Ok(()),
     }
 }
@@ -44,6 +68,9 @@ pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
 /// True when a key for an action would change something: the footer shows no other.
 #[must_use]
 pub fn is_useful(model: &Model, action: Action) -> bool {
+    if model.dialog.is_none() && model.identity.bars() {
+        return people::is_useful_at_gate(model, action);
+    }
     let chooses = matches!(action, Action::Accept | Action::NextField);
     let useful = match &model.dialog {
         Some(Dialog::Open(form)) if form.sent => action == Action::Back,
@@ -54,6 +81,8 @@ pub fn is_useful(model: &Model, action: Action) -> bool {
             !model.reasons.is_empty()
         }
         Some(Dialog::Extend(form)) if form.sent => action == Action::Back,
+        Some(Dialog::Form(dialog)) if dialog.form.sent.is_some() => action == Action::Back,
+        Some(Dialog::Form(dialog)) if action == Action::NextField => dialog.form.entries.len() > 1,
         Some(Dialog::Palette(palette)) if palette.refusal.is_some() => action == Action::Back,
         _ => true,
     };
@@ -64,7 +93,7 @@ fn rows(model: &Model) -> usize {
     match model.tab {
         Tab::Providers => model.providers.rows.len(),
         Tab::Sessions => model.sessions.rows.len(),
-        Tab::Users => 0,
+        Tab::Users => model.operators.as_ref().map_or(0, |operators| operators.rows.len()),
         Tab::Audit => model.audit.rows.len(),
     }
 }

@@ -33,6 +33,20 @@ pub fn run(model: &mut Model, dialog: Dialog, action: Action) -> Vec<Effect> {
             model.dialog = (action != Action::Back).then_some(Dialog::Verdict(verdict));
             vec![]
         }
+        Dialog::Form(form) => super::forms::run(model, form, action),
+        Dialog::Code(code) => {
+            let mut effects = vec![];
+            if action == Action::CopyCode {
+                effects.push(Effect::CopySecret(code.code.clone()));
+                super::gate::tell_copied(model, "the code");
+            }
+            model.dialog = (action != Action::Back).then_some(Dialog::Code(code));
+            effects
+        }
+        Dialog::Note(note) => {
+            model.dialog = (action != Action::Back).then_some(Dialog::Note(note));
+            vec![]
+        }
     }
 }
 
@@ -129,6 +143,15 @@ fn answered(model: &mut Model, question: Question, answer: Answer) -> Vec<Effect
             vec![Effect::Call(command, Purpose::Provider(provider))]
         }
         (Question::LeaveDrill, _) => vec![Effect::Quit(Leave::EndedAll)],
+        (
+            question @ (Question::Enforce { .. }
+            | Question::RemoveIdp(_)
+            | Question::DropEdit
+            | Question::ResetCode(_)
+            | Question::RemoveOperator(_)
+            | Question::Logout),
+            _,
+        ) => super::people::confirmed(model, question),
         (Question::Quit, Answer::EndAll) => vec![Effect::Call(Command::EndAll, Purpose::EndAll)],
         (Question::Quit, _) => {
             let leave = if model.hosting { Leave::HandOver } else { Leave::Nothing };

@@ -3,22 +3,27 @@
 use crate::domain::id::SessionId;
 use crate::error::Report;
 use crate::protocol::{
-    Event, Notice, ProviderView, Reply, SessionState, SessionView, Severity, Snapshot,
+    Event, IdentityView, Notice, ProviderView, Reply, SessionState, SessionView, Severity, Snapshot,
 };
-use crate::tui::model::dialog::Dialog;
+use crate::tui::model::dialog::{Dialog, Filling};
 use crate::tui::model::open::{Catalogue, Focus};
 use crate::tui::model::{Link, Model, Tab};
 use crate::tui::msg::{Effect, Purpose};
 
 /// Takes in everything as it stands.
 pub fn attached(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
-    let again = model.engine.is_some();
+    let again = model.engine.is_some() && model.link != Link::Live;
+    let first = model.engine.is_none();
     model.link = Link::Live;
     model.now = snapshot.now;
     model.drill = snapshot.engine.drill;
     model.wall.offset_millis = snapshot.engine.wall_offset_millis;
     model.engine = Some(snapshot.engine);
     model.policy = Some(snapshot.policy);
+    identity(model, snapshot.identity);
+    if std::mem::take(&mut model.gate.entering) {
+        model.gate.form.sent = None;
+    }
     model.reasons = snapshot.reasons;
     model.targets_total = snapshot.targets_total;
     model.sessions.replace(snapshot.sessions, snapshot.sessions_ended_total);
@@ -27,7 +32,7 @@ pub fn attached(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
     if !matches!(model.catalogue, Catalogue::Here(_)) {
         model.catalogue = Catalogue::Unknown;
     }
-    if model.drill && model.hosting && !again {
+    if model.drill && model.hosting && first {
         let dir = model.engine.as_ref().map_or("", |engine| engine.state_dir.as_str());
         let text = format!("another terminal can join: breakglass --state-dir {dir}");
         model.messages.tell(model.now, Severity::Info, text);
@@ -66,7 +71,8 @@ fn one(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Providers(all) => providers(model, all),
         Event::Audit(event) => model.audit.put(*event),
-        Event::Identity(_) | Event::SignedOut { .. } => {}
+        Event::Identity(view) => identity(model, *view),
+        Event::SignedOut { why } => return super::gate::signed_out(model, &why),
         Event::Engine(engine) => {
             model.wall.offset_millis = engine.wall_offset_millis;
             model.engine = Some(*engine);
@@ -85,6 +91,24 @@ fn one(model: &mut Model, event: Event) -> Vec<Effect> {
         }
     }
     vec![]
+}
+
+fn identity(model: &mut Model, view: IdentityView) {
+    model.identity = view;
+    if model.identity.bars() {
+        // What stood over the panes must not stand over the sign-in screen.
+        model.dialog = model.dialog.take().filter(belongs_to_gate);
+    }
+    super::users::follow(model);
+    super::forms::touch_operators(model);
+}
+
+fn belongs_to_gate(dialog: &Dialog) -> bool {
+    match dialog {
+        Dialog::Help(_) | Dialog::Note(_) => true,
+        Dialog::Form(dialog) => dialog.what == Filling::Redeem,
+        _ => false,
+    }
 }
 
 fn providers(model: &mut Model, all: Vec<ProviderView>) {
@@ -188,6 +212,21 @@ pub fn answer(model: &mut Model, purpose: Purpose, answer: Result<Reply, Report>
             model.leaving = true;
             vec![]
         }
+        (
+            purpose @ (Purpose::SignIn(_)
+            | Purpose::BeginSso(_)
+            | Purpose::Form(_)
+            | Purpose::Validate(_)
+            | Purpose::Enforce { .. }
+            | Purpose::Save(_)
+            | Purpose::RemoveIdp(_)
+            | Purpose::Operators(_)
+            | Purpose::ResetCode(_)
+            | Purpose::RemoveOperator(_)
+            | Purpose::Logout
+            | Purpose::Whoami),
+            answer,
+        ) => super::people::answer(model, purpose, answer),
         (_, Ok(Reply::Session(session))) => session_changed(model, *session),
         (_, Ok(Reply::Providers(all))) => {
             providers(model, all);

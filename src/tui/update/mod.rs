@@ -6,9 +6,15 @@
 pub mod allowed;
 mod dialogs;
 mod engine;
+mod forms;
+mod gate;
+mod idp_form;
 mod mouse;
 mod open;
+mod operators;
 mod pane;
+mod people;
+mod users;
 
 use super::keymap::{self, Action, Key};
 use super::layout;
@@ -31,7 +37,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Key(key) => press(model, key),
         Msg::Paste(text) => {
-            paste(model, &text);
+            // It may be a password.
+            paste(model, &zeroize::Zeroizing::new(text));
             vec![]
         }
         Msg::Click(column, row) => mouse::click(model, column, row),
@@ -95,6 +102,7 @@ pub(super) fn run(model: &mut Model, action: Action) -> Vec<Effect> {
     match model.dialog.take() {
         Some(Dialog::Open(form)) => open::run(model, form, action),
         Some(dialog) => dialogs::run(model, dialog, action),
+        None if model.identity.bars() => gate::run(model, action),
         None => pane::run(model, action),
     }
 }
@@ -114,7 +122,13 @@ fn typed(model: &mut Model, key: Key) {
             palette.field.key(key);
             palette.marked = 0;
         }
+        Some(Dialog::Form(dialog)) => dialog.form.key(key),
         Some(_) => {}
+        None if model.identity.bars() => {
+            if model.gate.idp.is_none() {
+                model.gate.form.key(key);
+            }
+        }
         None => pane::filter_changed(model, |field| field.key(key)),
     }
 }
@@ -134,7 +148,13 @@ fn paste(model: &mut Model, text: &str) {
             palette.refusal = None;
             palette.field.paste(text);
         }
+        Some(Dialog::Form(dialog)) => dialog.form.paste(text),
         Some(_) => {}
+        None if model.identity.bars() => {
+            if model.gate.idp.is_none() {
+                model.gate.form.paste(text);
+            }
+        }
         None => pane::filter_changed(model, pasted),
     }
 }
@@ -187,8 +207,13 @@ fn settle(model: &mut Model) -> Vec<Effect> {
     if let Some(Dialog::Open(form)) = &mut model.dialog {
         form.rows.show(candidates);
     }
+    let body = usize::from(areas.body.height);
+    if let Some(operators) = &mut model.operators {
+        operators.rows.show(body.saturating_sub(1));
+    }
     view::clamp_scroll(model);
     let mut effects = pane::fetch_older(model, list);
+    effects.extend(operators::fetch(model, body));
     if model.leaving && model.link == Link::Live && model.lives().0 == 0 {
         model.leaving = false;
         effects.push(Effect::Quit(Leave::EndedAll));

@@ -14,6 +14,9 @@ pub fn click(model: &mut Model, column: u16, row: u16) -> Vec<Effect> {
         return vec![];
     }
     let at = Position { x: column, y: row };
+    if model.identity.bars() {
+        return vec![];
+    }
     let areas = layout::areas(model);
     if areas.tabs.contains(at)
         && let Some(tab) = view::tab_at(column)
@@ -50,7 +53,7 @@ fn click_table(model: &mut Model, table: Rect, at: Position) {
 
 /// Takes in the wheel.
 pub fn wheel(model: &mut Model, by: i16) -> Vec<Effect> {
-    if model.dialog.is_none() {
+    if model.dialog.is_none() && !model.identity.bars() {
         super::pane::go(model, isize::from(by));
     }
     vec![]

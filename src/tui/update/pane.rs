@@ -1,9 +1,9 @@
 //! Keys on a pane, with no dialog open.
 
-use crate::protocol::{Command, SessionQuery, SessionState, Severity};
+use crate::protocol::{Command, SessionQuery, SessionState, Severity, SignInAsk};
 use crate::tui::keymap::Action;
 use crate::tui::layout;
-use crate::tui::model::dialog::{Confirm, Dialog, ExtendForm, Help, Palette, Question};
+use crate::tui::model::dialog::{Confirm, Dialog, ExtendForm, Filling, Help, Palette, Question};
 use crate::tui::model::sessions::{Column, Older};
 use crate::tui::model::{Model, PROVIDER_COLUMNS, Tab};
 use crate::tui::msg::{Effect, Leave, Purpose};
@@ -45,18 +45,46 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Palette => model.dialog = Some(Dialog::Palette(Palette::default())),
         Action::Messages => model.dialog = Some(Dialog::Messages(0)),
-        // The rest has a meaning in dialogs only, or was dealt with before.
-        Action::Suspend
-        | Action::Repaint
-        | Action::Mouse
-        | Action::NextField
-        | Action::PreviousField
-        | Action::Next
-        | Action::Previous
-        | Action::Complete
-        | Action::Search => {}
+        _ => return people(model, action),
     }
     vec![]
+}
+
+/// Does what a key or a command about people means.
+fn people(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::NextIdp
+        | Action::PreviousIdp
+        | Action::Edit
+        | Action::Enforce
+        | Action::Validate
+        | Action::Prove
+        | Action::Operators
+        | Action::AddIdp
+        | Action::RemoveIdp
+        | Action::AddListed
+        | Action::MarkListed
+        | Action::Undo
+        | Action::Save => super::users::run(model, action),
+        Action::Invite | Action::ChangeRole | Action::ResetCode | Action::RemoveOperator => {
+            super::operators::run(model, action);
+            vec![]
+        }
+        Action::Password => {
+            super::forms::open(model, Filling::Password, "");
+            vec![]
+        }
+        Action::Logout => {
+            let question = Question::Logout;
+            model.dialog = Some(Dialog::Confirm(Confirm { question, marked: 0 }));
+            vec![]
+        }
+        Action::Whoami => {
+            vec![Effect::Call(Command::SignIn(SignInAsk::Whoami), Purpose::Whoami)]
+        }
+        // The rest has a meaning in dialogs or on the sign-in screen only, or was dealt with before.
+        _ => vec![],
+    }
 }
 
 fn go_to(model: &mut Model, tab: Tab) {
@@ -78,10 +106,29 @@ fn page(model: &Model) -> isize {
 pub fn go(model: &mut Model, by: isize) {
     let zoomed = model.zoomed();
     match model.tab {
-        Tab::Users => model.users_scroll = model.users_scroll.saturating_add_signed(by),
+        Tab::Users => go_on_users(model, by),
         Tab::Providers => model.providers.rows.go(zoomed, by),
         Tab::Sessions => model.sessions.rows.go(zoomed, by),
         Tab::Audit => model.audit.rows.go(zoomed, by),
+    }
+}
+
+/// Moves the cursor of the operators or of the list; at the ends of the list, scrolls the page.
+fn go_on_users(model: &mut Model, by: isize) {
+    if let Some(operators) = &mut model.operators {
+        operators.rows.move_by(by);
+        return;
+    }
+    let last = model.users.rows(&model.identity).len().saturating_sub(1);
+    let users = &mut model.users;
+    let to = users.cursor.saturating_add_signed(by).min(last);
+    if to == users.cursor {
+        users.scroll = users.scroll.saturating_add_signed(by);
+    } else {
+        users.cursor = to;
+        if to == 0 {
+            users.scroll = 0;
+        }
     }
 }
 
@@ -104,6 +151,10 @@ fn back(model: &mut Model) {
             true
         });
         filter_typing(model, false);
+    } else if model.tab == Tab::Users && model.operators.is_some() {
+        model.operators = None;
+    } else if model.tab == Tab::Users && model.users.edit.is_some() {
+        super::users::leave_edit(model);
     } else {
         model.messages.dismiss();
     }
@@ -114,7 +165,11 @@ fn filter_typing(model: &mut Model, typing: bool) {
         Tab::Providers => model.providers.rows.filter.typing = typing,
         Tab::Sessions => model.sessions.rows.filter.typing = typing,
         Tab::Audit => model.audit.rows.filter.typing = typing,
-        Tab::Users => {}
+        Tab::Users => {
+            if let Some(operators) = &mut model.operators {
+                operators.rows.filter.typing = typing;
+            }
+        }
     }
 }
 
@@ -124,14 +179,17 @@ pub fn filter_changed(model: &mut Model, change: impl FnOnce(&mut Field) -> bool
         Tab::Providers => &mut model.providers.rows.filter,
         Tab::Sessions => &mut model.sessions.rows.filter,
         Tab::Audit => &mut model.audit.rows.filter,
-        Tab::Users => return,
+        Tab::Users => match &mut model.operators {
+            Some(operators) => &mut operators.rows.filter,
+            None => return,
+        },
     };
     if (filter.typing || filter.is_set()) && change(&mut filter.field) {
         match model.tab {
             Tab::Providers => model.providers.arrange(),
             Tab::Sessions => model.sessions.touch(),
             Tab::Audit => model.audit.touch(),
-            Tab::Users => {}
+            Tab::Users => super::forms::touch_operators(model),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Position, Rect};
 
-use super::{field, open};
+use super::{field, open, people};
 use crate::domain::time::Span;
 use crate::error::Report;
 use crate::protocol::{AuditVerdict, SessionView};
@@ -63,6 +63,7 @@ fn word(model: &Model, question: &Question, answer: Answer) -> &'static str {
         (Question::Remove(_), Answer::Do) => "remove",
         (Question::LeaveDrill, Answer::Do) => "leave the drill",
         (Question::Quit, Answer::Do) => "quit",
+        (question, Answer::Do) => people::word(question),
     }
 }
 
@@ -79,6 +80,7 @@ fn asked(model: &Model, question: &Question) -> (String, Vec<String>) {
         ),
         Question::Quit => quit(model),
         Question::LeaveDrill => leave_drill(model),
+        question => people::asked(model, question),
     }
 }
 

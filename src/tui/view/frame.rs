@@ -4,15 +4,16 @@ use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
 use super::filter;
-use crate::protocol::SessionState;
+use crate::domain::identity_provider::IdpHealth;
+use crate::protocol::{EngineView, IdpView, SessionState, SignedInView};
 use crate::tui::format;
 use crate::tui::keymap::{self, Action, Binding};
 use crate::tui::layout::Areas;
 use crate::tui::look::Glyphs;
 use crate::tui::model::{Link, Model, Tab};
-use crate::tui::theme::Tone;
+use crate::tui::theme::{Signs, Tone};
 use crate::tui::update::allowed::is_useful;
-use crate::tui::widgets::pen::{Line, Pen, clamp, part, wrap};
+use crate::tui::widgets::pen::{Line, Pen, clamp, fit, part, wrap};
 
 /// Draws the header: where one is, as whom, what needs care, how late it is.
 pub fn header(model: &Model, pen: &mut Pen<'_>, area: Rect) {
@@ -34,9 +35,94 @@ pub fn header(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         return;
     };
     let dot = pen.signs.dot;
+    if let Some(me) = model.me() {
+        rest = pen.text(rest, Tone::Body, "  ");
+        let all = pieces(model, engine, me);
+        let shown = fitting(all, rest.width, pen.signs.ellipsis);
+        for (number, piece) in shown.iter().enumerate() {
+            if number > 0 {
+                rest = pen.text(rest, Tone::Dim, &format!(" {dot} "));
+            }
+            rest = pen.text(rest, piece.tone, &piece.text);
+        }
+        return;
+    }
     rest = pen.text(rest, Tone::Body, &format!("  {}", engine.host));
-    let mode = if model.drill { "simulated providers" } else { "personal mode" };
+    let mode = if model.drill {
+        "simulated providers".to_owned()
+    } else {
+        format!("{} mode", model.identity.mode.as_str())
+    };
     pen.text(rest, Tone::Dim, &format!(" {dot} {} {dot} {mode}", engine.operator));
+}
+
+/// One piece of the header, how much it matters, and what stands there where room is short.
+struct Piece {
+    matters: u8,
+    tone: Tone,
+    text: String,
+    short: Option<String>,
+}
+
+/// Where one is, who is signed in and how, and how the enforced identity providers do.
+fn pieces(model: &Model, engine: &EngineView, me: &SignedInView) -> Vec<Piece> {
+    let piece = |matters, tone, text: String| Piece { matters, tone, text, short: None };
+    let mut pieces = vec![piece(2, Tone::Body, engine.host.clone())];
+    if me.method.is_break_glass() {
+        pieces.push(piece(6, Tone::Alarm, "BREAK-GLASS".to_owned()));
+    }
+    pieces.push(piece(ADDRESS, Tone::Strong, me.email.to_string()));
+    pieces.push(piece(3, Tone::Body, me.role.to_string()));
+    pieces.extend(worst_sso(model));
+    pieces.push(piece(1, Tone::Dim, format!("{} mode", model.identity.mode.as_str())));
+    pieces
+}
+
+/// The enforced identity provider that does worst, and how many more are enforced.
+fn worst_sso(model: &Model) -> Option<Piece> {
+    let signs = Signs::of(model.look);
+    let enforced = || model.identity.idps.iter().filter(|idp| idp.enforced);
+    let rank = |idp: &&IdpView| match idp.health {
+        IdpHealth::Unhealthy => 0,
+        IdpHealth::Unknown => 1,
+        IdpHealth::Healthy => 2,
+    };
+    let worst = enforced().min_by_key(rank)?;
+    let more = match enforced().count() - 1 {
+        0 => String::new(),
+        more => format!(" +{more}"),
+    };
+    let (matters, tone, sign) = match worst.health {
+        IdpHealth::Unhealthy => (4, Tone::Warn, signs.bad),
+        IdpHealth::Unknown => (2, Tone::Dim, "?"),
+        IdpHealth::Healthy => (2, Tone::Dim, signs.good),
+    };
+    let text = format!("SSO {}: {}{more}", worst.id, worst.health);
+    Some(Piece { matters, tone, text, short: Some(format!("{sign} {}", worst.id)) })
+}
+
+/// Shortens and leaves out what matters least until the rest fits. The address is cut before
+/// anything that matters more goes.
+fn fitting(mut pieces: Vec<Piece>, width: u16, ellipsis: &str) -> Vec<Piece> {
+    let wide = |pieces: &[Piece]| pieces.iter().map(|it| it.text.width() + 3).sum::<usize>();
+    while wide(&pieces) > usize::from(width) + 3 && pieces.len() > 1 {
+        let over = wide(&pieces) - usize::from(width) - 3;
+        let Some(least) = pieces.iter().map(|piece| piece.matters).min() else { break };
+        let Some(at) = pieces.iter().rposition(|piece| piece.matters == least) else { break };
+        match pieces.get_mut(at) {
+            Some(Piece { short: short @ Some(_), text, .. }) => {
+                *text = short.take().unwrap_or_default();
+            }
+            Some(Piece { matters: ADDRESS, text, .. }) if text.width() >= over + ADDRESS_MIN => {
+                *text = fit(text, text.width() - over, ellipsis).into_owned();
+                break;
+            }
+            _ => {
+                pieces.remove(at);
+            }
+        }
+    }
+    pieces
 }
 
 /// The time of the last change where the screen stands still, else the time that runs.
@@ -118,7 +204,11 @@ fn count_shown(model: &Model) -> Option<String> {
         Tab::Providers => (model.providers.rows.len(), model.providers.all.len(), "provider"),
         Tab::Sessions => (model.sessions.rows.len(), sessions_total(model), "session"),
         Tab::Audit => (model.audit.rows.len(), events_total(model), "event"),
-        Tab::Users => return None,
+        Tab::Users => {
+            let operators = model.operators.as_ref()?;
+            let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+            (count(operators.matching), count(operators.total), "operator")
+        }
     };
     let all_text = format::plural(all, noun);
     let text = if shown == all {
@@ -243,3 +333,9 @@ pub fn toast(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         pen.right(dismiss, Tone::Dim, "esc hides ");
     }
 }
+
+/// How much it matters who is signed in.
+const ADDRESS: u8 = 5;
+
+/// The shortest address that still tells people apart, in columns.
+const ADDRESS_MIN: usize = 8;

@@ -83,7 +83,15 @@ const fn title(context: Context) -> &'static str {
         Context::Text => "Moving on the page",
         Context::Providers => "Providers",
         Context::Sessions => "Sessions",
+        Context::Users => "Break-Glass Users",
+        Context::UsersEdit => "Editing the list",
+        Context::Operators => "Operators",
         Context::Audit => "Audit",
+        Context::SignIn | Context::SignInEmail | Context::SignInPassword => "Signing in",
+        Context::SignInIdp => "The identity providers",
+        Context::Owner => "The first Owner",
+        Context::Wait => "Waiting for the engine",
+        Context::Sso => "Single sign-on",
         Context::Filter => "The filter",
         Context::Open
         | Context::OpenTarget
@@ -96,5 +104,8 @@ const fn title(context: Context) -> &'static str {
         Context::Messages => "The messages",
         Context::Palette => "The commands",
         Context::Verdict => "The verdict",
+        Context::Form | Context::FormChoice => "A form",
+        Context::Code => "A one-time code",
+        Context::Note => "Something to read",
     }
 }

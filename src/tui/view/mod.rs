@@ -2,12 +2,17 @@
 
 mod audit;
 mod dialogs;
+mod form;
 mod frame;
 mod help;
 mod open;
+mod operators;
+mod people;
 mod providers;
 mod session;
 mod sessions;
+mod sign_in;
+mod sso;
 mod users;
 
 use ratatui::Frame;
@@ -35,17 +40,22 @@ pub fn render(model: &Model, frame: &mut Frame<'_>) {
     }
     let areas = layout::areas(model);
     frame::header(model, &mut pen, areas.header);
-    frame::tabs(model, &mut pen, areas.tabs);
+    let barred = model.identity.bars();
+    if barred {
+        pen.text(areas.tabs, Tone::Badge, sign_in::title(&model.gate));
+    } else {
+        frame::tabs(model, &mut pen, areas.tabs);
+    }
     if let Some(banner) = areas.banner {
         frame::banner(model, &mut pen, banner);
     }
-    match model.tab {
-        Tab::Providers => providers::draw(model, &mut pen, areas),
-        Tab::Sessions => sessions::draw(model, &mut pen, areas),
-        Tab::Users => users::draw(model, &mut pen, areas.body),
-        Tab::Audit => audit::draw(model, &mut pen, areas),
-    }
-    let typing = frame::rule(model, &mut pen, areas.rule);
+    let typing = if barred {
+        pen.rule(areas.rule, Tone::Dim);
+        sign_in::draw(model, &mut pen, areas.body)
+    } else {
+        pane(model, &mut pen, areas);
+        frame::rule(model, &mut pen, areas.rule)
+    };
     frame::footer(model, &mut pen, areas.footer);
     if model.dialog.is_none() || !matches!(model.dialog, Some(Dialog::Messages(_))) {
         frame::toast(model, &mut pen, areas);
@@ -59,6 +69,16 @@ pub fn render(model: &Model, frame: &mut Frame<'_>) {
     }
 }
 
+fn pane(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
+    match (model.tab, &model.operators) {
+        (Tab::Providers, _) => providers::draw(model, pen, areas),
+        (Tab::Sessions, _) => sessions::draw(model, pen, areas),
+        (Tab::Users, Some(operators)) => operators::draw(model, operators, pen, areas.body),
+        (Tab::Users, None) => users::draw(model, pen, areas.body),
+        (Tab::Audit, _) => audit::draw(model, pen, areas),
+    }
+}
+
 fn over(model: &Model, dialog: &Dialog, pen: &mut Pen<'_>) -> Option<Position> {
     match dialog {
         Dialog::Open(form) => open::draw(model, form, pen),
@@ -68,6 +88,9 @@ fn over(model: &Model, dialog: &Dialog, pen: &mut Pen<'_>) -> Option<Position> {
         Dialog::Messages(scroll) => dialogs::messages(model, *scroll, pen),
         Dialog::Palette(palette) => dialogs::palette(model, palette, pen),
         Dialog::Verdict(verdict) => dialogs::verdict(model, verdict.as_ref(), pen),
+        Dialog::Form(dialog) => form::draw(model, dialog, pen),
+        Dialog::Code(code) => form::code(model, code, pen),
+        Dialog::Note(note) => form::note(model, note, pen),
     }
 }
 
@@ -160,7 +183,8 @@ pub fn clamp_scroll(model: &mut Model) {
     let most = |lines: usize| lines.saturating_sub(height);
     match model.tab {
         Tab::Users => {
-            model.users_scroll = model.users_scroll.min(most(users::lines(model, width).len()));
+            let page = users::page(model, width);
+            show_user(model, &page);
         }
         Tab::Sessions if model.sessions.rows.zoomed => {
             let lines = model.sessions.selected().map(|it| session::lines(model, it, width).len());
@@ -183,6 +207,19 @@ pub fn clamp_scroll(model: &mut Model) {
             help.scroll = help.scroll.min(most);
         }
     }
+}
+
+/// Scrolls the Break-Glass Users tab so that there is something to see, and that the row under the
+/// cursor is in view; before anybody moves there the page may stand at its top.
+fn show_user(model: &mut Model, page: &users::Page) {
+    let height = usize::from(layout::areas(model).body.height).max(1);
+    let furthest = page.lines.len().saturating_sub(height);
+    let users = &mut model.users;
+    users.scroll = users.scroll.min(furthest);
+    let Some((first, last)) = page.cursor else { return };
+    let moved = users.cursor > 0 || users.edit.is_some();
+    let least = if moved { (last + 1).saturating_sub(height).min(first) } else { 0 };
+    users.scroll = users.scroll.clamp(least, first);
 }
 
 /// The number of the column whose head stands at `x` in a table.
