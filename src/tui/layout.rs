@@ -10,6 +10,8 @@
 //! detail
 //! footer    the keys that do something here
 //! ```
+//!
+//! While nobody is signed in, the tabs give way to a title and the body to the sign-in screen.
 
 use ratatui::layout::Rect;
 

@@ -15,7 +15,10 @@
 //! 1. **Draw on change.** A screen on which nothing runs writes no byte and wakes nobody.
 //! 2. **Nothing is shown as done before the engine says so.**
 //! 3. **The terminal is never asked anything**, and is left as it was found.
-//! 4. **A slow terminal slows nothing but itself**: frames are dropped, never queued.
+//! 4. **What nobody may see is nowhere to be seen.** A password is in a field that hides it and is
+//!    wiped once it is sent; the token of a sign-in is in the loop alone, never in the model or in a
+//!    message.
+//! 5. **A slow terminal slows nothing but itself**: frames are dropped, never queued.
 //!
 //! Not here: any rule about sessions (the engine decides), any reader of the environment (`app`
 //! reads it and passes a [`look::Look`]).

@@ -104,6 +104,12 @@ fn ctrl_c_never_loses_anything() {
         stage.send(Msg::Key(Key::Ctrl('c')));
     }
     assert_eq!(stage.effects, vec![], "ctrl-c opens the question and closes it, and that is all");
+    let mut edited = Stage::attached(signed_in(Role::Admin)).types("3ed");
+    for _ in 0..7 {
+        edited.send(Msg::Key(Key::Ctrl('c')));
+    }
+    assert_eq!(edited.effects, vec![], "nor is a list that was edited and not saved");
+    assert!(edited.model.users.edit.is_some());
     let stage = Stage::with(vec![]).key(Key::Ctrl('c'));
     assert_eq!(stage.effects, vec![Effect::Quit(Leave::Nothing)]);
 }

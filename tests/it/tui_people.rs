@@ -147,7 +147,6 @@ pub fn idps_for_nobody() -> Vec<IdpView> {
     let mut idps = vec![idp("entra", vec![]), idp("corp-oidc", vec![])];
     for idp in &mut idps {
         idp.settings = None;
-        idp.probe = None;
         idp.forecast.clear();
     }
     idps

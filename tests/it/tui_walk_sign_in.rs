@@ -145,7 +145,7 @@ async fn the_first_owner_is_made_in_three_steps() {
         walk.answers(let_in("t1", Role::Owner)).await,
         Command::SignIn(SignInAsk::Init { email, password })
     );
-    walk.sees("You are the Owner").await.key(Key::Enter).sees("No session yet").await;
+    walk.sees("Step 3 of 3: you are the Owner").await.key(Key::Enter).sees("No session yet").await;
 }
 
 #[tokio::test]
@@ -199,17 +199,19 @@ async fn a_one_time_code_sets_a_password_and_leads_back_to_the_sign_in() {
 
 #[test]
 fn the_time_to_wait_is_counted_down() {
-    let delay = Report::new(Kind::Denied, "too many tries").hint("try again in 4 s");
-    let stage = filled_in().key(Key::Enter).answer(Err(delay));
+    let delay = || Report::new(Kind::Denied, "too many tries").hint("try again in 4 s");
+    let stage = filled_in().key(Key::Enter).answer(Err(delay()));
     assert_eq!(stage.model.wake_at(), Some(NOW + Span::from_seconds(1)));
+    let typing = filled_in().key(Key::Enter).answer(Err(delay())).types("x");
+    assert_eq!(typing.model.wake_at(), None, "what is no longer shown is not counted");
     let stage = stage.then(Msg::Tick(NOW + Span::from_seconds(3)));
     let screen = |model: &Model| {
         let look = crate::tui_models::LOOK;
         crate::tui_gallery::text(&crate::tui_gallery::drawn(model, (80, 24), look))
     };
-    assert!(screen(&stage.model).contains("listens again in 0:01"));
+    assert!(screen(&stage.model).contains("hint: try again in 0:01"));
     let stage = stage.then(Msg::Tick(NOW + Span::from_seconds(4)));
-    assert!(screen(&stage.model).contains("the engine listens again\n"));
+    assert!(screen(&stage.model).contains("hint: try again now\n"));
     assert_eq!(stage.model.wake_at(), None, "nothing counts any more");
 }
 

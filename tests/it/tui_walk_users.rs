@@ -208,14 +208,11 @@ async fn an_identity_provider_that_does_not_work_is_saved_on_purpose_only() {
     assert_eq!((secret, settings.has_secret), (Some(Secret::new("s3cret")), true));
     reply.send(Ok(Reply::Probe(unhealthy()))).unwrap();
     walk.sees("It is not saved").await.sees("503 Service Unavailable").await.key(Key::Enter);
-    let again = walk.answers(Ok(Reply::Probe(unhealthy()))).await;
+    let mut other = unhealthy();
+    other.checks[1].found = Err("404 Not Found".into());
+    let again = walk.answers(Ok(Reply::Probe(other))).await;
     assert!(matches!(again, Command::Idp(IdpAsk::Add { unhealthy: false, .. })));
-    walk.sees("[look again]")
-        .await
-        .sees_no("asking the engine")
-        .await
-        .key(Key::Right)
-        .key(Key::Enter);
+    walk.sees("404 Not Found").await.key(Key::Right).key(Key::Enter);
     let saved = walk.answers(Ok(Reply::Probe(unhealthy()))).await;
     assert!(matches!(saved, Command::Idp(IdpAsk::Add { unhealthy: true, secret: Some(_), .. })));
     walk.sees("okta is saved").await.sees_no("It is not saved").await;

@@ -6,6 +6,7 @@ use crate::domain::id::IdpId;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::Report;
 use crate::protocol::{IdentityView, SsoPromptView};
+use crate::tui::format::countdown;
 
 /// The sign-in screen.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,7 +119,7 @@ impl Gate {
     /// True while something on the screen changes every second.
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> bool {
-        let waits = self.not_before.is_some_and(|until| until > now);
+        let waits = self.form.refusal.is_some() && self.not_before.is_some_and(|until| until > now);
         waits || matches!(&self.step, Step::Sso(sso) if sso.is_running(now))
     }
 }
@@ -127,19 +128,42 @@ impl Gate {
 #[must_use]
 pub fn wait_of(report: &Report) -> Option<Span> {
     let texts = [Some(&report.message), report.hint.as_ref()].into_iter().flatten();
-    texts.chain(&report.causes).find_map(|text| {
-        let (_, rest) = text.split_once(TRY_AGAIN)?;
-        let mut words = rest.split([' ', ',', ';', '.', ')']);
-        let first = words.next()?;
-        first.parse().ok().or_else(|| {
-            let unit = words.next().filter(|unit| ["s", "m", "h"].contains(unit))?;
-            format!("{first}{unit}").parse().ok()
-        })
+    texts.chain(&report.causes).find_map(|text| Some(waits(text)?.1))
+}
+
+/// The same report, with the time that is left where it says how long to wait.
+#[must_use]
+pub fn counted_down(report: &Report, left: Span) -> Report {
+    let count = |text: &String| match waits(text) {
+        None => text.clone(),
+        Some((before, _, after)) if left == Span::ZERO => format!("{before}{TRY_NOW}{after}"),
+        Some((before, _, after)) => format!("{before}{TRY_AGAIN}{}{after}", countdown(left)),
+    };
+    Report {
+        kind: report.kind,
+        message: count(&report.message),
+        causes: report.causes.iter().map(count).collect(),
+        hint: report.hint.as_ref().map(count),
+    }
+}
+
+/// What stands before `try again in`, the time behind it, and what follows.
+fn waits(text: &str) -> Option<(&str, Span, &str)> {
+    let (before, rest) = text.split_once(TRY_AGAIN)?;
+    // The time is one word, or a number and its unit.
+    let ends = rest.match_indices([' ', ',', ';', '.', ')']).map(|(at, _)| at);
+    ends.chain([rest.len()]).take(2).find_map(|end| {
+        let (time, after) = rest.split_at_checked(end)?;
+        let span = time.replace(' ', "").parse().ok()?;
+        Some((before, span, after))
     })
 }
 
 /// The words in front of the time that a report asks to wait.
-pub const TRY_AGAIN: &str = "try again in ";
+const TRY_AGAIN: &str = "try again in ";
+
+/// What stands there once it is over.
+const TRY_NOW: &str = "try again now";
 
 #[cfg(test)]
 mod tests {
@@ -154,5 +178,16 @@ mod tests {
         assert_eq!(wait("try again in 2m30s"), Some(Span::from_seconds(150)));
         assert_eq!(wait("try again in a while"), None);
         assert_eq!(wait("ask an Owner"), None);
+    }
+
+    #[test]
+    fn the_time_that_is_left_takes_its_place() {
+        let report =
+            Report::new(Kind::Denied, "too many tries").hint("try again in 4 s, or by SSO");
+        let hint = |left| counted_down(&report, Span::from_seconds(left)).hint.unwrap();
+        assert_eq!(hint(3), "try again in 0:03, or by SSO");
+        assert_eq!(hint(0), "try again now, or by SSO");
+        let other = Report::new(Kind::Denied, "wrong").hint("ask an Owner");
+        assert_eq!(counted_down(&other, Span::ZERO), other);
     }
 }

@@ -263,7 +263,7 @@ pub fn signed_out(model: &mut Model, why: &str) -> Vec<Effect> {
 
 fn you_are_the_owner(email: &Email) -> Note {
     Note {
-        title: "You are the Owner",
+        title: "Step 3 of 3: you are the Owner",
         texts: vec![
             format!("{email} is the first operator of this installation, and signed in."),
             "An Owner invites others (:operators, then a), gives roles, and looks after the \

@@ -218,6 +218,10 @@ pub fn sort(model: &mut Model) {
 }
 
 fn quit(model: &mut Model) -> Vec<Effect> {
+    if model.users.edit.as_ref().is_some_and(|edit| !edit.changes.is_empty()) {
+        super::users::leave_edit(model);
+        return vec![];
+    }
     if model.lives().0 == 0 {
         return vec![Effect::Quit(Leave::Nothing)];
     }

@@ -249,7 +249,8 @@ pub fn banner(model: &Model, pen: &mut Pen<'_>, area: Rect) {
             (Tone::Accent, pen.signs.running, "the engine moves to another process".to_owned())
         }
         (Link::Stopped, _) => {
-            (Tone::Warn, "!", "the engine has stopped, nothing lives; q leaves".to_owned())
+            let key = if model.identity.bars() { "ctrl-c" } else { "q" };
+            (Tone::Warn, "!", format!("the engine has stopped, nothing lives; {key} leaves"))
         }
         (_, Some((severity, text))) => {
             (Tone::of_severity(severity), pen.signs.severity(severity), text)

@@ -8,7 +8,7 @@ use crate::domain::identity_provider::IdpHealth;
 use crate::protocol::IdpView;
 use crate::tui::format;
 use crate::tui::model::Model;
-use crate::tui::model::gate::{Gate, Step};
+use crate::tui::model::gate::{Gate, Step, counted_down};
 use crate::tui::theme::{Signs, Tone};
 use crate::tui::widgets::pen::{Line, Part, Pen, inset, part, wrap};
 
@@ -76,18 +76,14 @@ fn said(model: &Model, width: usize) -> Vec<Line> {
     if gate.form.sent.is_some() {
         return vec![vec![part(Tone::Accent, "checking... esc gives up waiting")]];
     }
-    let mut lines =
-        gate.form.refusal.as_ref().map(|it| open::refusal(it, width, 4)).unwrap_or_default();
-    if let Some(until) = gate.not_before {
-        let text = if until > model.now {
-            let left = format::countdown(format::left(model.now, until));
-            format!("the engine listens again in {left}")
-        } else {
-            "the engine listens again".to_owned()
-        };
-        lines.push(vec![part(Tone::Accent, text)]);
+    let Some(report) = &gate.form.refusal else { return vec![] };
+    match gate.not_before {
+        None => open::refusal(report, width, 4),
+        Some(until) => {
+            let left = format::left(model.now, until);
+            open::refusal(&counted_down(report, left), width, 4)
+        }
     }
-    lines
 }
 
 fn idps(model: &Model, pen: &mut Pen<'_>, area: Rect) {
@@ -109,8 +105,13 @@ fn idps(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         let rest = pen.text(rest, Tone::Body, "  ");
         let signs = pen.signs;
         let rest = pen.line(rest, &[health(idp, signs)]);
-        if idp.enforced {
-            pen.text(rest, Tone::Dim, &format!(" {} enforced", signs.dot));
+        let rest = if idp.enforced {
+            pen.text(rest, Tone::Dim, &format!(" {} enforced", signs.dot))
+        } else {
+            rest
+        };
+        if let Some(why) = idp.probe.as_ref().and_then(|probe| probe.trouble()) {
+            pen.text(rest, Tone::Dim, &format!(": {why}"));
         }
     }
 }

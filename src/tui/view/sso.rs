@@ -108,3 +108,72 @@ const GAP: u16 = 2;
 
 /// The narrowest text beside a QR code, in columns.
 const TEXT_MIN: usize = 36;
+
+#[cfg(test)]
+mod tests {
+    use qrcode::Color;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::tui::look::{Environment, Look};
+
+    fn prompt(uri: &str) -> SsoPromptView {
+        SsoPromptView {
+            attempt: 1,
+            user_code: "WDJB-MJHT".into(),
+            verification_uri: "https://login.example.com/device".into(),
+            verification_uri_complete: Some(uri.into()),
+            expires_at: Timestamp::default(),
+        }
+    }
+
+    fn shown(uri: &str, locale: &str, size: (u16, u16)) -> Option<Vec<String>> {
+        let look = Look::of(Environment { locale: Some(locale), ..Environment::default() });
+        let model = Model::new(look, size, jiff::tz::TimeZone::UTC);
+        fitting_code(&model, &prompt(uri), Rect::new(0, 0, size.0, size.1))
+    }
+
+    /// Reads the squares back from the half blocks: a blank is a dark square.
+    fn squares(rows: &[String]) -> Vec<Vec<Color>> {
+        let half = |c: char, upper: bool| match c {
+            '█' => Color::Light,
+            '▀' if upper => Color::Light,
+            '▄' if !upper => Color::Light,
+            _ => Color::Dark,
+        };
+        let line = |row: &String, upper| row.chars().map(|c| half(c, upper)).collect::<Vec<_>>();
+        rows.iter().flat_map(|row| [line(row, true), line(row, false)]).collect()
+    }
+
+    #[test]
+    fn what_is_drawn_is_the_code_of_the_address() {
+        let uri = "https://login.example.com/device?user_code=WDJB-MJHT";
+        let rows = shown(uri, "C.UTF-8", (80, 24)).unwrap();
+        let code = QrCode::with_error_correction_level(uri, EcLevel::L).unwrap();
+        let wide = code.width();
+        let squares = squares(&rows);
+        let quiet = (squares[0].len() - wide) / 2;
+        assert_eq!(quiet, 4, "the quiet zone");
+        let inner = squares.iter().skip(quiet).take(wide);
+        let read: Vec<Color> = inner.flat_map(|row| row[quiet..quiet + wide].to_vec()).collect();
+        assert_eq!(read, code.to_colors());
+        assert!(squares[..quiet].iter().flatten().all(|square| *square == Color::Light));
+    }
+
+    #[test]
+    fn where_it_does_not_fit_or_has_no_glyphs_there_is_none() {
+        let uri = "https://login.example.com/device";
+        assert!(shown(uri, "C.UTF-8", (80, 18)).is_some());
+        assert!(shown(uri, "C.UTF-8", (60, 24)).is_none());
+        assert!(shown(uri, "C.UTF-8", (80, 10)).is_none());
+        assert!(shown(uri, "C", (80, 24)).is_none());
+        let long = format!("{uri}?{}", "x".repeat(4_000));
+        assert!(shown(&long, "C.UTF-8", (1_000, 1_000)).is_none(), "no code holds that much");
+    }
+
+    #[test]
+    fn the_host_is_what_people_know_an_address_by() {
+        assert_eq!(host("https://login.example.com/device?x=1"), "login.example.com");
+        assert_eq!(host("microsoft.com/devicelogin"), "microsoft.com");
+    }
+}
