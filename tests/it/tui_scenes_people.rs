@@ -157,7 +157,7 @@ fn operators() -> Scenes {
     let open = || users(Role::Owner).types("O").answer(Ok(Reply::Operators(page(0, 500))));
     let code = || Reply::Code {
         email: "zoe@example.com".parse().unwrap(),
-        code: Secret::new("7kq2m-ytboi-2gk43-7ourb"),
+        code: Secret::new("5G8KQ-ZT2AB-0XNVM-4JC7D"),
         expires_at: NOW + Span::from_hours(24),
     };
     vec![

@@ -185,11 +185,11 @@ async fn a_paste_signs_nobody_in() {
 async fn a_one_time_code_sets_a_password_and_leads_back_to_the_sign_in() {
     let mut walk = walk();
     walk.sees("Sign in").await.types("zoe@example.com").key(Key::Ctrl('o')).sees("one-time").await;
-    walk.types("7kq2m-ytboi").key(Key::Enter).types("a long sentence").key(Key::Enter);
+    walk.types("5G8KQ-ZT2AB-0XNVM-4JC7D").key(Key::Enter).types("a long sentence").key(Key::Enter);
     walk.types("a long sentence").key(Key::Enter);
     let ask = SignInAsk::Redeem {
         email: "zoe@example.com".parse().unwrap(),
-        code: Secret::new("7kq2m-ytboi"),
+        code: Secret::new("5G8KQ-ZT2AB-0XNVM-4JC7D"),
         password: Secret::new("a long sentence"),
     };
     assert_eq!(walk.answers(Ok(Reply::Done)).await, Command::SignIn(ask));

@@ -4,6 +4,7 @@ use super::pane;
 use crate::domain::email::Email;
 use crate::domain::role::Role;
 use crate::domain::secret::Secret;
+use crate::domain::text::clean;
 use crate::error::Report;
 use crate::protocol::{Command, Reply, Severity, SignInAsk, SsoPromptView};
 use crate::tui::keymap::Action;
@@ -278,14 +279,17 @@ fn copy_link(model: &mut Model) -> Vec<Effect> {
     let Step::Sso(sso) = &model.gate.step else { return vec![] };
     let Some(prompt) = &sso.prompt else { return vec![] };
     let whole = prompt.verification_uri_complete.as_ref().unwrap_or(&prompt.verification_uri);
-    let text = whole.clone();
+    // What is pasted into a shell must not hold a line break that an identity provider put there.
+    let text = clean(whole, ADDRESS_CHARS_MAX).into_owned();
     tell_copied(model, "the address");
     vec![Effect::Copy(text)]
 }
 
 fn copy_code(model: &mut Model) -> Vec<Effect> {
     let Step::Sso(sso) = &model.gate.step else { return vec![] };
-    let Some(code) = sso.prompt.as_ref().map(|prompt| prompt.user_code.clone()) else {
+    let Some(code) =
+        sso.prompt.as_ref().map(|prompt| clean(&prompt.user_code, ADDRESS_CHARS_MAX).into_owned())
+    else {
         return vec![];
     };
     tell_copied(model, "the code");
@@ -298,3 +302,6 @@ pub fn tell_copied(model: &mut Model, what: &str) {
         format!("sent {what} to the terminal's clipboard; if it is not there, it is on screen");
     model.messages.tell(model.now, Severity::Info, said);
 }
+
+/// The longest address that is copied, in characters.
+const ADDRESS_CHARS_MAX: usize = 2_000;

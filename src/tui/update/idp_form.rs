@@ -98,4 +98,4 @@ pub fn command(form: &mut Form, looked_at: bool) -> Option<Command> {
 
 /// What is asked for beside `openid`: `email` matches an invite, `profile` brings Entra's `oid`
 /// and `tid` (Microsoft identity platform, ID token claims reference).
-const SCOPES: [&str; 2] = ["email", "profile"];
+const SCOPES: [&str; 2] = ["profile", "email"];

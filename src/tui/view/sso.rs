@@ -61,7 +61,8 @@ fn waiting(model: &Model, prompt: &SsoPromptView, say: &mut impl FnMut(Tone, &st
     say(Tone::Accent, &prompt.verification_uri);
     say(Tone::Body, "and type this code:");
     say(Tone::Body, "");
-    let spaced: Vec<String> = prompt.user_code.chars().map(String::from).collect();
+    let spaced: Vec<String> =
+        prompt.user_code.chars().take(CODE_CHARS_MAX).map(String::from).collect();
     say(Tone::Strong, &format!("    {}", spaced.join(" ")));
     say(Tone::Body, "");
     let place = host(&prompt.verification_uri);
@@ -103,6 +104,9 @@ fn fitting_code(model: &Model, prompt: &SsoPromptView, area: Rect) -> Option<Vec
 }
 
 const AGAIN: &str = "r asks for a new code; esc goes back.";
+
+/// The longest code that anybody would type, in characters.
+const CODE_CHARS_MAX: usize = 40;
 
 const GAP: u16 = 2;
 
