@@ -70,5 +70,5 @@ mod tui_walk_leaving;
 mod tui_walk_sessions;
 mod tui_walk_sign_in;
 mod tui_walk_tabs;
-mod vault;
 mod tui_walk_users;
+mod vault;

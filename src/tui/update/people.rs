@@ -67,7 +67,8 @@ pub fn confirmed(model: &mut Model, question: Question) -> Vec<Effect> {
             (command, Purpose::ResetCode(email))
         }
         Question::RemoveOperator(email) => {
-            let command = Command::Operators(OperatorsAsk::Remove { email: email.clone() });
+            let command =
+                Command::Operators(OperatorsAsk::Remove { email: email.clone(), confirm: None });
             (command, Purpose::RemoveOperator(email))
         }
         Question::Logout => (Command::SignIn(SignInAsk::Logout), Purpose::Logout),
