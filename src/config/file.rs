@@ -14,7 +14,7 @@ pub(super) type Text = Option<Spanned<String>>;
 pub(super) type Texts = Option<Spanned<Vec<Spanned<String>>>>;
 
 /// The whole file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct File {
     pub policy: Option<PolicyTable>,
@@ -30,7 +30,7 @@ pub(super) struct File {
 }
 
 /// `[policy]`: what sessions may be.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct PolicyTable {
     pub duration_max: Text,
@@ -41,7 +41,7 @@ pub(super) struct PolicyTable {
 }
 
 /// `[ui]`: how the screens look.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct UiTable {
     pub mouse: Option<Spanned<bool>>,
@@ -50,7 +50,7 @@ pub(super) struct UiTable {
 }
 
 /// `[network]`: how this program itself reaches identity providers and providers.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct NetworkTable {
     pub use_environment_proxy: Option<Spanned<bool>>,
@@ -58,7 +58,7 @@ pub(super) struct NetworkTable {
 }
 
 /// `[identity]`: how much work a password is.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct IdentityTable {
     pub hash_memory_mib: Option<Spanned<i64>>,
@@ -67,7 +67,7 @@ pub(super) struct IdentityTable {
 }
 
 /// `[vault]`: where secrets rest.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct VaultTable {
     pub backend: Text,
@@ -75,7 +75,7 @@ pub(super) struct VaultTable {
 }
 
 /// `[[provider]]`: a system that carries network paths.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct ProviderTable {
     pub id: Text,
@@ -84,7 +84,7 @@ pub(super) struct ProviderTable {
 }
 
 /// `[[identity-provider]]`: where single sign-on happens.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct IdentityProviderTable {
     pub id: Text,
@@ -99,7 +99,7 @@ pub(super) struct IdentityProviderTable {
 }
 
 /// `[[site]]`: a customer's environment.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct SiteTable {
     pub id: Text,
@@ -109,7 +109,7 @@ pub(super) struct SiteTable {
 }
 
 /// `[[target]]`: one thing to reach.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct TargetTable {
     pub id: Text,

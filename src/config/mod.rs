@@ -23,6 +23,7 @@ mod guard;
 mod identity;
 mod parse;
 mod paths;
+mod plain;
 mod resolve;
 mod show;
 mod value;

@@ -1,20 +1,21 @@
 //! From text to a configuration, quickly for a large catalogue.
 //!
-//! A catalogue of ten thousand targets has nearly two megabytes, and the parser keeps some twenty
-//! times a text's length while it works. So a large file is cut before lines that begin with `[[`,
-//! and the pieces are parsed side by side. Where such a line does not begin a table (it stands
-//! inside a value), the cut leaves a value open and the piece does not parse. Whatever goes wrong
-//! in a piece, the file is parsed again as a whole: every error comes from there, with its place.
+//! A catalogue of ten thousand targets has nearly two megabytes. So a large file is cut before lines
+//! that begin with `[`; targets that are written the usual way are read by [`plain`], one after the
+//! other, and only the other pieces by the parser. Where such a line does not begin a table (it
+//! stands inside a value), the cut leaves a value open and the piece before it does not parse.
+//! Whatever goes wrong in a piece, the file is parsed again as a whole: every error comes from
+//! there, with its place.
 
 use super::error::Flaw;
 use super::file::File;
-use super::resolve::resolve;
-use super::{Config, UiSettings};
+use super::resolve::{self, Targets, resolve};
+use super::{Config, UiSettings, plain};
 
 /// Reads a configuration.
 pub(super) fn parse(text: &str) -> Result<Config, Flaw> {
     if text.len() >= PIECES_FROM_BYTES
-        && let Some(config) = in_pieces(text, PIECE_BYTES_MIN)
+        && let Some(config) = in_pieces(text)
     {
         return Ok(config);
     }
@@ -46,32 +47,40 @@ pub(super) fn whole(text: &str) -> Result<File, Flaw> {
     toml::from_str(text).map_err(|error| Flaw::of_toml(text, &error))
 }
 
-/// Reads the file in pieces of at least `bytes_min`; `None` where it must be read as a whole.
-fn in_pieces(text: &str, bytes_min: usize) -> Option<Config> {
+/// Reads the file in pieces; `None` where it must be read as a whole.
+fn in_pieces(text: &str) -> Option<Config> {
     if !begins_with_table(text) {
         return None;
     }
-    let pieces = cut(text, bytes_min);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let share = pieces.len().div_ceil(threads);
-    let parts: Vec<Option<File>> = std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            pieces.chunks(share).map(|pieces| scope.spawn(|| read_all(pieces))).collect();
-        workers.into_iter().map(|worker| worker.join().ok().flatten()).collect()
-    });
+    let (later, first): (Vec<_>, Vec<_>) = cut(text).partition(|piece| is_target(piece));
     let mut file = File::default();
-    for part in parts {
-        merge(&mut file, part?)?;
-    }
-    resolve(file).ok()
-}
-
-fn read_all(pieces: &[&str]) -> Option<File> {
-    let mut file = File::default();
-    for piece in pieces {
+    for piece in first {
         merge(&mut file, toml::from_str(piece).ok()?)?;
     }
-    Some(file)
+    let (mut config, mut targets) = resolve::begin(&file).ok()?;
+    // Each is gone before the next is read.
+    for piece in later {
+        match plain::target(piece) {
+            Some(table) => targets.add(&(0..0), &table, &config).ok()?,
+            None => add_parsed(&mut targets, piece, &config)?,
+        }
+    }
+    config.catalogue.targets = targets.done()?;
+    Some(config)
+}
+
+fn is_target(piece: &str) -> bool {
+    piece.lines().next() == Some(plain::HEADER)
+}
+
+/// Adds the target of a piece that only the parser understands, if there is nothing else in it.
+fn add_parsed(targets: &mut Targets, piece: &str, config: &Config) -> Option<()> {
+    let mut file: File = toml::from_str(piece).ok()?;
+    let target = std::mem::take(&mut file.target);
+    if file != File::default() {
+        return None;
+    }
+    target.iter().try_for_each(|table| targets.add(&table.span(), table.get_ref(), config).ok())
 }
 
 /// Adds what a later piece says; nothing where both have a table that may stand only once.
@@ -108,29 +117,23 @@ fn begins_with_table(text: &str) -> bool {
     first.is_some_and(|line| line.starts_with('['))
 }
 
-fn cut(text: &str, bytes_min: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(at) = next_cut(rest, bytes_min) {
-        let (piece, tail) = rest.split_at(at);
-        pieces.push(piece);
-        rest = tail;
-    }
-    pieces.push(rest);
-    pieces
-}
-
-/// Where the first line begins, from `bytes_min` on, that begins with `[[`.
-fn next_cut(text: &str, bytes_min: usize) -> Option<usize> {
-    let tail = text.as_bytes().get(bytes_min..)?;
-    let at = tail.windows(3).position(|window| window == b"\n[[")?;
-    Some(bytes_min + at + 1)
+fn cut(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        match text.find("\n[") {
+            Some(end) => {
+                let (piece, tail) = text.split_at(end + 1);
+                rest = Some(tail);
+                Some(piece)
+            }
+            None => rest.take(),
+        }
+    })
 }
 
 /// What is smaller is parsed whole: it takes less than a millisecond.
 const PIECES_FROM_BYTES: usize = 64 * 1024;
-const PIECE_BYTES_MIN: usize = 16 * 1024;
-const THREADS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -159,6 +162,12 @@ mod tests {
         "[identity]\nhash-passes = 4\n",
         "[vault]\nbackend = \"file\"\n",
         "# [[target]]\n",
+        "[[target]]\nid = 'T'\nkind = 'tcp'\naddress = 'a:1' # where\nlocal-port = 5_432\n",
+        "[[target]]\n  id  =  'T'\n\n# why\nkind='tcp'\naddress='a:1'\nlocal-port = 5432\n",
+        "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\nname = \"\\u0041\"\n",
+        "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\nsite = \"t1\"\n",
+        "[[target]]\nid = \"t1\"\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\n",
+        "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\n [policy]\nidle = \"5m\"\n",
         "# a comment\n[[\n",
         "target = []\n",
         "\n",
@@ -192,8 +201,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_never_say_anything_else_than_the_whole(text in file(), bytes_min in 0_usize..200) {
-            if let Some(config) = in_pieces(&text, bytes_min) {
+        fn pieces_never_say_anything_else_than_the_whole(text in file()) {
+            if let Some(config) = in_pieces(&text) {
                 let whole = whole(&text).and_then(resolve);
                 prop_assert_eq!(whole.map_err(|flaw| flaw.what), Ok(config));
             }
@@ -205,7 +214,7 @@ mod tests {
         let blocks = [15, 16, 17, 11, 8, 4, 0, 2, 12];
         let text = blocks.map(|block| BLOCKS[block]).concat();
         let text = text.replace("\"T\"", "\"t\"").replacen("id = \"t\"", "id = \"s\"", 2);
-        assert!(cut(&text, 0).len() > 2);
-        assert!(in_pieces(&text, 0).is_some());
+        assert_eq!(cut(&text).count(), 5);
+        assert!(in_pieces(&text).is_some());
     }
 }

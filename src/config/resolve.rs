@@ -10,7 +10,8 @@ use toml::Spanned;
 
 use super::error::Flaw;
 use super::file::{
-    File, NetworkTable, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable, VaultTable,
+    File, IdentityTable, NetworkTable, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable,
+    VaultTable,
 };
 use super::identity::{identity, identity_providers};
 use super::value::{
@@ -30,17 +31,64 @@ use crate::domain::vault::Backend;
 
 /// Fills in the defaults and checks everything.
 pub(super) fn resolve(file: File) -> Result<Config, Flaw> {
-    let policy = policy(&file.policy.unwrap_or_default())?;
-    let ui = ui(&file.ui.unwrap_or_default())?;
-    let network = network(&file.network.unwrap_or_default())?;
-    let identity = identity(&file.identity.unwrap_or_default())?;
-    let vault = vault(&file.vault.unwrap_or_default())?;
+    let (mut config, mut targets) = begin(&file)?;
+    let mut ids = Seen::default();
+    for table in &file.target {
+        targets.add(&table.span(), table.get_ref(), &config)?;
+        if let Some(id) = &table.get_ref().id {
+            ids.add("target.id", id.get_ref(), id.span())?;
+        }
+    }
+    config.catalogue.targets = targets.done().unwrap_or_default();
+    Ok(config)
+}
+
+/// Fills in and checks everything but the targets.
+pub(super) fn begin(file: &File) -> Result<(Config, Targets), Flaw> {
+    let policy = policy(file.policy.as_ref().unwrap_or(&PolicyTable::default()))?;
+    let ui = ui(file.ui.as_ref().unwrap_or(&UiTable::default()))?;
+    let network = network(file.network.as_ref().unwrap_or(&NetworkTable::default()))?;
+    let identity = identity(file.identity.as_ref().unwrap_or(&IdentityTable::default()))?;
+    let vault = vault(file.vault.as_ref().unwrap_or(&VaultTable::default()))?;
     let providers = providers(&file.provider)?;
     let identity_providers = identity_providers(&file.identity_provider)?;
     let sites = sites(&file.site, &providers)?;
-    let targets = targets(&file.target, &sites, &policy)?;
-    let catalogue = Catalogue { sites, targets };
-    Ok(Config { policy, ui, network, identity, vault, providers, identity_providers, catalogue })
+    let catalogue = Catalogue { sites, ..Catalogue::default() };
+    let config =
+        Config { policy, ui, network, identity, vault, providers, identity_providers, catalogue };
+    Ok((config, Targets::default()))
+}
+
+/// The targets found so far.
+#[derive(Default)]
+pub(super) struct Targets {
+    ports: Seen,
+    found: Vec<Target>,
+}
+
+impl Targets {
+    /// Adds the target of a table; `config` says which sites there are, and what policy is.
+    pub fn add(
+        &mut self,
+        span: &Range<usize>,
+        table: &TargetTable,
+        config: &Config,
+    ) -> Result<(), Flaw> {
+        if let Some(port) = &table.local_port {
+            self.ports.add("target.local-port", &port.get_ref().to_string(), port.span())?;
+        }
+        self.found.push(target(span, table, &config.catalogue.sites, &config.policy)?);
+        Ok(())
+    }
+
+    /// All targets by name; `None` where two have the same.
+    pub fn done(self) -> Option<BTreeMap<TargetId, Target>> {
+        let count = self.found.len();
+        // Made from all at once, the map has no gaps: added in order, it would be twice as large.
+        let targets: BTreeMap<_, _> =
+            self.found.into_iter().map(|target| (target.id.clone(), target)).collect();
+        (targets.len() == count).then_some(targets)
+    }
 }
 
 fn policy(table: &PolicyTable) -> Result<Policy, Flaw> {
@@ -179,35 +227,6 @@ fn sites(
         sites.insert(id.clone(), Site { id, name, private_ranges, providers });
     }
     Ok(sites)
-}
-
-fn targets(
-    tables: &[Spanned<Box<TargetTable>>],
-    sites: &BTreeMap<SiteId, Site>,
-    policy: &Policy,
-) -> Result<BTreeMap<TargetId, Target>, Flaw> {
-    let mut ports = Seen::default();
-    let mut targets = BTreeMap::new();
-    for table in tables {
-        let span = table.span();
-        let table = table.get_ref();
-        if let Some(port) = &table.local_port {
-            ports.add("target.local-port", &port.get_ref().to_string(), port.span())?;
-        }
-        let target = target(&span, table, sites, policy)?;
-        if targets.insert(target.id.clone(), target).is_some() {
-            return Err(id_used_twice(tables));
-        }
-    }
-    Ok(targets)
-}
-
-/// Finds the id that two targets share; looking for it only then keeps the usual case quick.
-fn id_used_twice(tables: &[Spanned<Box<TargetTable>>]) -> Flaw {
-    let mut ids = Seen::default();
-    let mut named = tables.iter().filter_map(|table| table.get_ref().id.as_ref());
-    let flaw = named.find_map(|id| ids.add("target.id", id.get_ref(), id.span()).err());
-    flaw.unwrap_or_else(|| Flaw::new(0..0, "`target.id`: two targets have the same"))
 }
 
 fn target(
