@@ -65,7 +65,8 @@ fn main() -> Outcome<()> {
     face.settle();
     let (bytes, wakes) = face.idle()?;
     println!("idle, nothing shown that counts down {bytes:>9} B in {IDLE:?}, {wakes} wake-ups");
-    face.send(b"2")?;
+    // The live session is the first row; the cursor went far below it.
+    face.send(b"2g")?;
     face.settle();
     let (bytes, wakes) = face.idle()?;
     println!("idle, one countdown                  {bytes:>9} B in {IDLE:?}, {wakes} wake-ups");
