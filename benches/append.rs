@@ -2,14 +2,21 @@
 //!
 //! Raw fsyncs and appends take turns, so that both meet the same machine. The raw one appends a
 //! journal line to a file in the same directory and waits until it is durable.
+//!
+//! Everything is measured twice: on the disk as it is, and on one that others keep busy. A writer
+//! waits for its answer before it asks again, so that no more than all writers share an fsync; how
+//! many times the raw rate they reach is then a question of how long the fsync takes.
 
 #![expect(clippy::print_stdout, reason = "a bench tells a person what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
 #![expect(clippy::expect_used, reason = "a bench that cannot run has nothing to say")]
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use breakglass::domain::audit_event::{Actor, AuditDraft};
@@ -26,6 +33,11 @@ use breakglass::store::{Batch, SessionChange, Store};
 use tokio::task::JoinSet;
 
 const ROUNDS: u64 = 2_000;
+/// Fewer, since each takes long.
+const ROUNDS_BUSY: u64 = 200;
+/// How many threads keep the disk busy, and how many bytes each makes durable at once.
+const BUSY_THREADS: usize = 4;
+const BUSY_BYTES: usize = 4 * 1024 * 1024;
 const WRITERS: u64 = 16;
 /// How many lines a session has.
 const LINES_EACH: u64 = 24;
@@ -40,37 +52,78 @@ fn main() {
 async fn measure() {
     // Not the temporary directory: that may live in memory.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let mut raw = File::create(dir.path().join("raw")).expect("a file");
     let store = Arc::new(SqliteStore::open(dir.path()).await.expect("a store"));
+    println!("the disk as it is");
+    costs(dir.path(), &store, 1, ROUNDS).await;
+    let busy = Busy::start(dir.path());
+    println!("a disk that others keep busy");
+    costs(dir.path(), &store, 1 << 32, ROUNDS_BUSY).await;
+    busy.stop();
+    store.close().await;
+}
+
+/// Measures everything once; sessions are numbered from `number`.
+async fn costs(dir: &Path, store: &Arc<SqliteStore>, number: u64, rounds: u64) {
+    let mut raw = File::create(dir.join("raw")).expect("a file");
     let line = serde_json::to_vec(&entry()).expect("a line");
-    let mut session = Session::new(0);
+    let mut session = Session::new(number);
     let mut fsyncs = Vec::new();
     let mut lines = Vec::new();
     let mut decisions = Vec::new();
-    for round in 0..ROUNDS {
+    for _ in 0..rounds {
         if session.next >= LINES_EACH - 1 {
-            session = Session::new(1_000_000 + round);
+            session = Session::new(session.number + 1);
         }
         fsyncs.push(fsync(&mut raw, &line));
-        lines.push(append(&store, session.line(false)).await);
+        lines.push(append(store, session.line(false)).await);
         fsyncs.push(fsync(&mut raw, &line));
-        decisions.push(append(&store, session.line(true)).await);
+        decisions.push(append(store, session.line(true)).await);
     }
     let raw_time = median(&mut fsyncs);
     report("write and fsync", raw_time, raw_time);
     report("journal line", median(&mut lines), raw_time);
     report("journal line and audit event", median(&mut decisions), raw_time);
     for with_audit in [false, true] {
-        let before = fsync_rate(&mut raw, &line);
-        let rate = group_rate(&store, with_audit).await;
-        let fsyncs = f64::midpoint(before, fsync_rate(&mut raw, &line));
+        let first = number + (1 << if with_audit { 24 } else { 20 });
+        let before = fsync_rate(&mut raw, &line, rounds / 4);
+        let rate = group_rate(store, first, with_audit).await;
+        let fsyncs = f64::midpoint(before, fsync_rate(&mut raw, &line, rounds / 4));
         let what = if with_audit { "line and event" } else { "line" };
         let ratio = rate / fsyncs;
         println!(
             "{WRITERS} writers, {what:<19} {rate:>9.0} /s  {ratio:.1} x {fsyncs:.0} fsyncs /s"
         );
     }
-    store.close().await;
+}
+
+/// Threads that keep the disk busy.
+struct Busy {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Busy {
+    fn start(dir: &Path) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let start = |number: usize| {
+            let stop = Arc::clone(&stop);
+            let mut file = File::create(dir.join(format!("busy-{number}"))).expect("a file");
+            std::thread::spawn(move || {
+                let bytes = vec![0x5a; BUSY_BYTES];
+                while !stop.load(Ordering::Relaxed) {
+                    file.rewind().expect("a seek");
+                    fsync(&mut file, &bytes);
+                }
+            })
+        };
+        let threads = (0..BUSY_THREADS).map(start).collect();
+        Self { stop, threads }
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+    }
 }
 
 fn report(what: &str, time: Duration, of: Duration) {
@@ -79,18 +132,17 @@ fn report(what: &str, time: Duration, of: Duration) {
 }
 
 /// Appends from all writers at once for a while, and returns how many a second became durable.
-async fn group_rate(store: &Arc<SqliteStore>, with_audit: bool) -> f64 {
+async fn group_rate(store: &Arc<SqliteStore>, first: u64, with_audit: bool) -> f64 {
     let start = Instant::now();
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let store = Arc::clone(store);
-        let number = 1 + writer + if with_audit { WRITERS } else { 0 };
         writers.spawn(async move {
-            let mut session = Session::new(number);
+            let mut session = Session::new(first + writer);
             let mut appended = 0_u32;
             while start.elapsed() < GROUP_TIME {
                 if session.next == LINES_EACH {
-                    session = Session::new(session.number + 2 * WRITERS);
+                    session = Session::new(session.number + WRITERS);
                 }
                 store.append(session.line(with_audit)).await.expect("an append");
                 appended += 1;
@@ -102,8 +154,8 @@ async fn group_rate(store: &Arc<SqliteStore>, with_audit: bool) -> f64 {
     f64::from(total) / start.elapsed().as_secs_f64()
 }
 
-fn fsync_rate(file: &mut File, line: &[u8]) -> f64 {
-    let mut times: Vec<_> = (0..500).map(|_| fsync(file, line)).collect();
+fn fsync_rate(file: &mut File, line: &[u8], rounds: u64) -> f64 {
+    let mut times: Vec<_> = (0..rounds).map(|_| fsync(file, line)).collect();
     1.0 / median(&mut times).as_secs_f64()
 }
 
