@@ -289,7 +289,7 @@ async fn operators_get_roles_and_codes_and_are_removed_with_a_question() {
     assert_eq!(walk.answers(Err(last)).await, Command::Operators(reset));
     walk.sees("has left the team").await.types("D").sees("end at once").await;
     walk.key(Key::Right).key(Key::Enter);
-    let remove = OperatorsAsk::Remove { email: who() };
+    let remove = OperatorsAsk::Remove { email: who(), confirm: None };
     assert_eq!(walk.answers(Ok(Reply::Done)).await, Command::Operators(remove));
     walk.sees("is removed").await;
 }
