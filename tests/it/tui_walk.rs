@@ -207,6 +207,17 @@ impl Walk {
         self.written.borrow().clone()
     }
 
+    /// Waits until this was written, after so many bytes: what a terminal acts on and does not show.
+    pub async fn writes(&self, after: usize, wanted: &[u8]) -> &Self {
+        let mut written = self.written.clone();
+        let there = |bytes: &Vec<u8>| {
+            bytes.get(after..).is_some_and(|new| new.windows(wanted.len()).any(|at| at == wanted))
+        };
+        let waited = tokio::time::timeout(LIMIT, written.wait_for(there)).await;
+        assert!(waited.is_ok_and(|it| it.is_ok()), "waited for {wanted:?} in vain");
+        self
+    }
+
     /// Waits until the screen shows a text.
     pub async fn sees(&self, text: &str) -> &Self {
         self.screen_where(text, |screen| screen.contains(text)).await

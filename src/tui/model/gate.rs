@@ -77,6 +77,11 @@ impl Gate {
             return;
         }
         let wizard = matches!(self.step, Step::OwnerEmail | Step::OwnerPassword(_));
+        // While an answer is awaited, that there is an Owner is the news of this very question, and
+        // the answer says whether it is the one who sits here.
+        if wizard && self.form.sent.is_some() {
+            return;
+        }
         match (&self.step, identity.owner_exists) {
             (Step::Open, true) => self.ask_sign_in(""),
             (_, true) if wizard => self.ask_sign_in(""),

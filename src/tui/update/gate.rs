@@ -227,7 +227,12 @@ pub fn answered(model: &mut Model, number: u64, answer: Result<Reply, Report>) -
                     sso.failed = Some(report);
                     model.gate.form.sent = None;
                 }
-                _ => model.gate.refuse(report, now),
+                _ => {
+                    let identity = model.identity.clone();
+                    model.gate.form.sent = None;
+                    model.gate.follow(&identity);
+                    model.gate.refuse(report, now);
+                }
             }
             vec![]
         }
