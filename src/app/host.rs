@@ -11,7 +11,7 @@ use rustix::fs::Mode as FileMode;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::late_vault::LateVault;
+use super::late_vault::{LateVault, pack_key, unpack_key};
 use super::settings::{Identity, Network};
 use super::world::World;
 use crate::config;
@@ -25,6 +25,7 @@ use crate::socket::{self, Server};
 use crate::store::lock::{LockError, StateLock};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Store};
+use crate::vault::Vault;
 
 /// An engine in this process. Dropping it hangs up on every face.
 pub(super) struct Host {
@@ -33,6 +34,7 @@ pub(super) struct Host {
     pub running: Running,
     lock: StateLock,
     listener: OwnedFd,
+    vault: Arc<dyn Vault>,
     _server: Server,
 }
 
@@ -96,6 +98,13 @@ impl Host {
         let network = network(lives)?;
         let people = people(world, network.identity, installation.clone());
         let (people, idps) = people?;
+        let vault = Arc::clone(&people.vault);
+        if let Some(memory) = parcel.take("vault") {
+            match unpack_key(memory) {
+                Ok(key) => vault.take_key(&key).await,
+                Err(error) => tracing::warn!(%error, "the key of the vault was lost on the way"),
+            }
+        }
         let parts = EngineParts {
             store,
             idps,
@@ -126,7 +135,7 @@ impl Host {
         let serving = tokio::net::UnixListener::from_std(listener).map_err(broken)?;
         let server = socket::serve(serving, running.handle.clone(), uid);
         let handle = running.handle.for_origin(world.origin());
-        Ok(Self { handle, running, lock, listener: kept.into(), _server: server })
+        Ok(Self { handle, running, lock, listener: kept.into(), vault, _server: server })
     }
 
     /// Brings every session to rest and packs everything that this process holds; nothing of it
@@ -136,6 +145,13 @@ impl Host {
         self.running.finished().await;
         parcel.add("lock", self.lock.into_fd());
         parcel.add("socket", self.listener);
+        match self.vault.key().await.map(|key| pack_key(&key)) {
+            Some(Ok(memory)) => parcel.add("vault", memory),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the vault must be unlocked again in the other process");
+            }
+            None => {}
+        }
         Some(parcel)
     }
 

@@ -1,10 +1,16 @@
-//! The vault, looked for when it is first needed: no start waits for a keyring.
+//! The vault, looked for when it is first needed: no start waits for a keyring. And its key, on the
+//! way from one engine process to the next.
 
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rustix::fs::MemfdFlags;
 use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
 use crate::domain::id::{InstallationId, SecretName};
 use crate::domain::secret::Secret;
@@ -56,6 +62,18 @@ impl Vault for LateVault {
         self.vault().await.unlock(passphrase).await
     }
 
+    async fn key(&self) -> Option<Secret> {
+        // A vault that nobody has needed yet has nothing to pass on.
+        match self.opened.get() {
+            Some(vault) => vault.key().await,
+            None => None,
+        }
+    }
+
+    async fn take_key(&self, key: &Secret) {
+        self.vault().await.take_key(key).await;
+    }
+
     async fn change_passphrase(&self, old: &Secret, new: &Secret) -> Result<(), VaultError> {
         self.vault().await.change_passphrase(old, new).await
     }
@@ -70,5 +88,48 @@ impl Vault for LateVault {
         passphrase: &Secret,
     ) -> Result<Vec<SecretName>, VaultError> {
         self.vault().await.import(sealed, passphrase).await
+    }
+}
+
+/// Puts the key of an open vault where only whoever gets the descriptor finds it: in memory that
+/// has no name (memfd_create(2)).
+///
+/// # Errors
+///
+/// When the system gives no such memory.
+pub(super) fn pack_key(key: &Secret) -> io::Result<OwnedFd> {
+    let memory = rustix::fs::memfd_create("vault-key", MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(memory);
+    file.write_all(key.expose().as_bytes())?;
+    Ok(file.into())
+}
+
+/// Reads what [`pack_key`] put there.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub(super) fn unpack_key(memory: OwnedFd) -> io::Result<Secret> {
+    let mut file = File::from(memory);
+    // Both ends of the hand-over share one place in it.
+    file.seek(SeekFrom::Start(0))?;
+    let mut text = Zeroizing::new(String::with_capacity(KEY_BYTES_MAX));
+    file.take(KEY_BYTES_MAX as u64).read_to_string(&mut text)?;
+    Ok(Secret::new(text.as_str()))
+}
+
+const KEY_BYTES_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_from_hand_to_hand() {
+        let key = Secret::new("19456 2 1 salt key");
+        let given = pack_key(&key).unwrap();
+        let taken = given.try_clone().unwrap();
+        assert_eq!(unpack_key(taken).unwrap(), key);
+        assert_eq!(unpack_key(given).unwrap(), key, "a giver that goes on has it still");
     }
 }

@@ -125,6 +125,16 @@ impl Vault for SealedFile {
         self.write(move |opened| opened.unlock(&passphrase)).await
     }
 
+    async fn key(&self) -> Option<Secret> {
+        let key = self.opened.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        key.map(|key| key.to_secret())
+    }
+
+    async fn take_key(&self, key: &Secret) {
+        // Whether it fits the file is looked at with every call.
+        self.opened.keep(SealKey::from_secret(key));
+    }
+
     async fn change_passphrase(&self, old: &Secret, new: &Secret) -> Result<(), VaultError> {
         sealed::check_passphrase(new)?;
         let (old, new) = (old.clone(), new.clone());

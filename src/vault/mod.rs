@@ -62,6 +62,16 @@ pub trait Vault: Send + Sync + 'static {
     /// When the passphrase is wrong, or there is nothing to unlock.
     async fn unlock(&self, passphrase: &Secret) -> Result<(), VaultError>;
 
+    /// Returns what opens the vault without its passphrase, for the process that takes over from
+    /// this one; none where nothing is to be passed on. It is as secret as what it opens.
+    async fn key(&self) -> Option<Secret> {
+        None
+    }
+
+    /// Takes over what [`Self::key`] of another process returned. One that does not fit, because
+    /// the passphrase was changed meanwhile, leaves the vault locked.
+    async fn take_key(&self, _key: &Secret) {}
+
     /// Seals the vault with another passphrase.
     ///
     /// # Errors

@@ -116,6 +116,35 @@ impl SealKey {
         Ok(Self { cost, salt, key })
     }
 
+    /// The key as text, for another process of this program.
+    #[must_use]
+    pub fn to_secret(&self) -> Secret {
+        let Cost { memory_kib, passes, lanes } = self.cost;
+        let mut text = Zeroizing::new(String::with_capacity(160));
+        text.push_str(&format!("{memory_kib} {passes} {lanes} "));
+        text.push_str(&STANDARD.encode(self.salt));
+        text.push(' ');
+        STANDARD.encode_string(self.key.as_slice(), &mut text);
+        Secret::new(text.as_str())
+    }
+
+    /// Reads what [`Self::to_secret`] made; none where it is anything else.
+    #[must_use]
+    pub fn from_secret(text: &Secret) -> Option<Self> {
+        let mut words = text.expose().split(' ');
+        let mut number = || words.next()?.parse().ok();
+        let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
+        let cost = Cost::new(memory_kib, passes, lanes)?;
+        let salt = STANDARD.decode(words.next()?).ok()?.try_into().ok()?;
+        let bytes = Zeroizing::new(STANDARD.decode(words.next()?).ok()?);
+        let mut key = Zeroizing::new([0; 32]);
+        if bytes.len() != key.len() || words.next().is_some() {
+            return None;
+        }
+        key.copy_from_slice(&bytes);
+        Some(Self { cost, salt, key })
+    }
+
     /// True where the text was sealed with this salt and cost: with another one, the passphrase was
     /// changed since.
     #[must_use]

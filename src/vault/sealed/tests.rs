@@ -184,6 +184,18 @@ fn a_key_is_not_shown() {
     assert_eq!(format!("{:?}", key()), "SealKey(..)");
 }
 
+#[test]
+fn a_key_can_be_passed_on_and_nothing_else_is_taken_for_one() {
+    let passed = SealKey::from_secret(&key().to_secret()).unwrap();
+    let text = key().seal([9; 24], &sample()).unwrap();
+    assert_eq!(Sealed::parse(&text).unwrap().open(&passed), Ok(sample()));
+    let whole = key().to_secret();
+    let cut = Secret::new(&whole.expose()[..whole.expose().len() - 5]);
+    for other in [Secret::new(""), Secret::new("19456 2 1 x y"), cut] {
+        assert!(SealKey::from_secret(&other).is_none());
+    }
+}
+
 proptest! {
     #[test]
     fn what_was_sealed_comes_out(
