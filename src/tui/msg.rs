@@ -136,4 +136,6 @@ pub enum Purpose {
     Logout,
     /// To say who is signed in.
     Whoami,
+    /// To tell the engine that somebody sits here, so that the sign-in lasts.
+    InUse,
 }

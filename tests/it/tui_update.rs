@@ -1,16 +1,21 @@
 //! What one message does to a model, rule by rule.
 
+use breakglass::domain::role::Role;
 use breakglass::domain::target::TargetKind;
 use breakglass::domain::time::Span;
 use breakglass::error::{Kind, Report};
-use breakglass::protocol::{Command, Event, Notice, Reply, SessionState, Severity, TargetView};
+use breakglass::protocol::{
+    Command, Event, Notice, Reply, SessionState, Severity, SignInAsk, TargetView,
+};
 use breakglass::tui::keymap::Key;
 use breakglass::tui::model::dialog::Dialog;
 use breakglass::tui::model::open::Catalogue;
 use breakglass::tui::model::{Link, Tab};
 use breakglass::tui::msg::{Effect, Leave, Msg, Purpose};
+use breakglass::tui::update::update;
 
 use crate::tui_models::{NOW, Stage, path_direct, session, session_id, snapshot, target, targets};
+use crate::tui_people::me;
 
 fn two() -> Stage {
     Stage::with(vec![
@@ -221,4 +226,21 @@ fn on_a_screen_too_small_to_read_nothing_but_leaving_happens() {
     let stage = stage.types("eor:y").key(Key::Enter);
     assert_eq!((stage.effects.as_slice(), &stage.model.dialog), ([].as_slice(), &None));
     assert_eq!(stage.types("q").effects, [Effect::Quit(Leave::HandOver)]);
+}
+
+#[test]
+fn a_key_keeps_a_sign_in_alive_once_a_minute() {
+    let in_use = Effect::Call(Command::SignIn(SignInAsk::Whoami), Purpose::InUse);
+    let seen = |stage: &mut Stage, after: u64| {
+        update(&mut stage.model, Msg::Tick(NOW + Span::from_seconds(after)));
+        update(&mut stage.model, Msg::Key(Key::Down)).contains(&in_use)
+    };
+    let mut stage = two();
+    assert!(!seen(&mut stage, 600), "nobody is signed in");
+    stage.model.identity.me = Some(me(Role::Member));
+    stage.model.used_at = NOW;
+    let heard = [59, 60, 61, 119, 120].map(|after| seen(&mut stage, after));
+    assert_eq!(heard, [false, true, false, false, true]);
+    let late = update(&mut stage.model, Msg::Tick(NOW + Span::from_seconds(999)));
+    assert!(!late.contains(&in_use), "time alone is no use");
 }

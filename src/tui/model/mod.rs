@@ -94,6 +94,8 @@ pub struct Model {
     pub warned: BTreeMap<SessionId, Span>,
     /// Numbers dialogs and questions.
     pub counter: u64,
+    /// When the engine last heard that somebody sits here.
+    pub used_at: Timestamp,
 }
 
 /// The tabs.
@@ -223,6 +225,7 @@ impl Model {
             leaving: false,
             warned: BTreeMap::new(),
             counter: 0,
+            used_at: Timestamp::default(),
         }
     }
 

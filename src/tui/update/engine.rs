@@ -15,7 +15,7 @@ pub fn attached(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
     let again = model.engine.is_some() && model.link != Link::Live;
     let first = model.engine.is_none();
     model.link = Link::Live;
-    model.now = snapshot.now;
+    (model.now, model.used_at) = (snapshot.now, snapshot.now);
     model.drill = snapshot.engine.drill;
     model.wall.offset_millis = snapshot.engine.wall_offset_millis;
     model.engine = Some(snapshot.engine);
@@ -208,6 +208,8 @@ pub fn answer(model: &mut Model, purpose: Purpose, answer: Result<Reply, Report>
             model.audit.put_older(events);
             vec![]
         }
+        // Where the sign-in is over, the engine says so by itself.
+        (Purpose::InUse, _) => vec![],
         (Purpose::EndAll, Ok(_)) => {
             model.leaving = true;
             vec![]

@@ -20,15 +20,16 @@ use super::keymap::{self, Action, Key};
 use super::layout;
 use super::model::dialog::Dialog;
 use super::model::{Link, Model};
-use super::msg::{Effect, Leave, Msg};
+use super::msg::{Effect, Leave, Msg, Purpose};
 use super::view;
 use crate::domain::time::{Span, Timestamp};
-use crate::protocol::{SessionState, Severity};
+use crate::protocol::{Command, SessionState, Severity, SignInAsk};
 
 pub use dialogs::matching as commands_for;
 
 /// Takes in one message, and returns what is to be done about it.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let by_hand = matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Click(..) | Msg::Wheel(_));
     let mut effects = match msg {
         Msg::Tick(now) => tick(model, now),
         Msg::Resize(width, height) => {
@@ -55,7 +56,20 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Suspend => run(model, Action::Suspend),
     };
     effects.extend(settle(model));
+    if by_hand {
+        effects.extend(in_use(model));
+    }
     effects
+}
+
+/// Tells the engine now and then that somebody sits here: a sign-in ends when it is not used, and
+/// reading a screen is use.
+fn in_use(model: &mut Model) -> Option<Effect> {
+    let due = model.me().is_some() && model.now.since(model.used_at) >= IN_USE_EVERY;
+    due.then(|| {
+        model.used_at = model.now;
+        Effect::Call(Command::SignIn(SignInAsk::Whoami), Purpose::InUse)
+    })
 }
 
 /// What becomes of the sessions when nobody was asked: they go on.
@@ -220,6 +234,9 @@ fn settle(model: &mut Model) -> Vec<Effect> {
     }
     effects
 }
+
+/// How often the engine hears that somebody sits here; a sign-in lasts 30 minutes unused.
+const IN_USE_EVERY: Span = Span::from_minutes(1);
 
 /// The largest screen, in either direction; a terminal that claims more gets no more.
 const SIZE_MAX: u16 = 1_000;
