@@ -1,6 +1,7 @@
 //! People at an engine: who gets in, who is kept out, and what the audit says of it.
 
 use breakglass::domain::account::Account;
+use breakglass::domain::break_glass_user::Stale;
 use breakglass::domain::email::Email;
 use breakglass::domain::identity_provider::BreakGlassMode;
 use breakglass::domain::role::Role;
@@ -346,6 +347,20 @@ async fn who_is_removed_is_signed_out_and_their_sessions_end() {
     assert_eq!(ended.end_reason.as_deref(), Some("ended-by-admin"));
     assert!(said(team.bob.call(Command::Providers).await).contains("nobody is signed in"));
     assert!(sign_in(&team.nobody(), "bob@example.com", PASSWORD).await.is_err());
+}
+
+#[tokio::test]
+async fn a_listing_of_somebody_who_leaves_is_told_to_count_for_nothing() {
+    let team = Team::new().await;
+    team.list(&[OWNER, "bob@example.com"], &[]).await.unwrap();
+    let remove = OperatorsAsk::Remove { email: email("bob@example.com"), confirm: None };
+    team.ask(Command::Operators(remove)).await.unwrap();
+    let event = team.newest().await;
+    assert_eq!(event["type"], "breakglass_user.stale");
+    assert_eq!(event["description"], "bob@example.com is listed for entra and has left the team");
+    let entra = team.idp().await;
+    assert_eq!(entra.listed[1].stale, Some(Stale::NotMember));
+    assert!(entra.forecast.starts_with("if entra fails now, 1 of 2 listed can enter"));
 }
 
 #[tokio::test]

@@ -6,8 +6,11 @@ use super::desk::Desk;
 use super::sign_in::random;
 use super::{Book, audit, records, views};
 use crate::domain::account::Account;
+use crate::domain::audit_event::AuditDraft;
+use crate::domain::break_glass_user::{Stale, stale};
 use crate::domain::connect::quote;
 use crate::domain::email::Email;
+use crate::domain::identity_provider::IdpSettings;
 use crate::domain::role::Role;
 use crate::engine::interpreter::Update;
 use crate::error::{Kind, Report};
@@ -102,12 +105,16 @@ impl Desk {
     ) -> Result<(), Report> {
         let draft = audit::operator(&self.shared, &self.who(), kind, what, &after);
         let draft = audit::changed(draft, audit::of_account(&before), audit::of_account(&after));
+        let mut drafts = vec![draft];
+        if stale(&before).is_none() && stale(&after).is_some() {
+            drafts.extend(self.stale_entries(book, &after));
+        }
         let lost = !after.member || after.role < before.role;
         let ended =
             if lost { self.shared.people.sign_ins().of(after.id, |_| true) } else { vec![] };
         let mut changed = vec![records::account(&after)];
         changed.extend(ended.iter().map(records::no_sign_in));
-        self.commit(changed, vec![draft]).await?;
+        self.commit(changed, drafts).await?;
         let account = after.id;
         self.take_in(book, after).await;
         if lost {
@@ -116,6 +123,21 @@ impl Desk {
             self.tell(Update::Revoked { account, why: what.to_owned() }).await;
         }
         Ok(())
+    }
+}
+
+impl Desk {
+    /// The events of listings that count for nothing from now on.
+    fn stale_entries(&self, book: &Book, account: &Account) -> Vec<AuditDraft> {
+        let why = stale(account).map_or("", Stale::as_str);
+        let on = |idp: &&IdpSettings| book.directory.list(&idp.id).listing(account.id).is_some();
+        let lists = book.directory.idps().iter().filter(on);
+        let draft = |idp: &IdpSettings| {
+            let what = format!("{} is listed for {} and {why}", account.email, idp.id);
+            let who = self.who();
+            audit::operator(&self.shared, &who, "breakglass_user.stale", &what, account)
+        };
+        lists.map(draft).collect()
     }
 }
 
