@@ -23,8 +23,8 @@ use crate::protocol::{Command, EngineHandle, IdpAsk, IdpView};
 ///
 /// An identity provider is where single sign-on (SSO) happens: Microsoft Entra ID, or any OpenID
 /// provider with the device authorization grant. While its SSO is enforced, whom it governs signs
-/// in there; only who is listed for it as a break-glass user may use a password. All of this needs
-/// a sign-in as Admin or Owner.
+/// in there; only who is listed for it as a break-glass user may use a password. Adding and
+/// removing needs a sign-in as Owner, enforcing as Admin or Owner.
 #[derive(Clone, Debug, Subcommand)]
 #[command(about = "Add, look at, enforce or remove identity providers")]
 pub enum IdpVerb {
@@ -66,7 +66,7 @@ Exit codes:
     Unenforce(IdpArg),
     /// Remove an identity provider, with its list
     ///
-    /// Refused, with exit code 4, while its SSO is enforced.
+    /// Refused, with exit code 4, while its SSO is enforced, and to who is not an Owner.
     Remove(IdpArg),
 }
 
@@ -80,7 +80,7 @@ Examples:
 Exit codes:
   0    kept
   2    the command line or a setting is wrong
-  4    you are neither Admin nor Owner
+  4    you are not an Owner
   5    it does not work and was not kept, or the engine cannot be reached
   130, 143   Ctrl-C or SIGTERM";
 

@@ -73,7 +73,10 @@ pub enum Ability {
     SeeOperators,
     /// Change a break-glass list.
     BreakGlassLists,
-    /// Add, change, enforce or remove identity providers.
+    /// Look at identity providers, enforce their SSO or stop.
+    Enforcement,
+    /// Add, change or remove identity providers. Who may say where people prove who they are could
+    /// become any of them, an Owner too.
     IdentityProviders,
     /// Invite, reset and remove operators and give roles.
     Operators,
@@ -94,9 +97,9 @@ impl Ability {
             | Self::WholeAudit
             | Self::SeeOperators
             | Self::BreakGlassLists
-            | Self::IdentityProviders
+            | Self::Enforcement
             | Self::StopEngine => Role::Admin,
-            Self::Operators | Self::Vault => Role::Owner,
+            Self::IdentityProviders | Self::Operators | Self::Vault => Role::Owner,
         }
     }
 
@@ -110,7 +113,8 @@ impl Ability {
             Self::WholeAudit => "see the whole audit",
             Self::SeeOperators => "see the operators",
             Self::BreakGlassLists => "change a break-glass list",
-            Self::IdentityProviders => "change identity providers",
+            Self::Enforcement => "look at identity providers or enforce their SSO",
+            Self::IdentityProviders => "add, change or remove identity providers",
             Self::Operators => "invite, reset or remove operators or give roles",
             Self::Vault => "look after the vault",
             Self::StopEngine => "stop the engine",

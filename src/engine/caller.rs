@@ -1,10 +1,14 @@
 //! Who calls, and what they may: every command and every event passes here.
 
 use crate::domain::audit_event::{AuditEvent, Source};
+use crate::domain::id::SessionId;
 use crate::domain::operator::Operator;
 use crate::domain::role::{Ability, Role};
 use crate::error::{Kind, Report};
-use crate::protocol::{Command, EngineView, Event, IdentityView, SessionView, SignInAsk, VaultAsk};
+use crate::protocol::{
+    BreakGlassAsk, Command, EngineView, Event, IdentityView, IdpAsk, OperatorsAsk, SessionView,
+    SignInAsk, VaultAsk,
+};
 
 /// Who calls, and where they sit.
 #[derive(Clone, Debug)]
@@ -78,11 +82,7 @@ impl Caller {
 
     /// What they may see of what has happened; nothing where it is none of their business.
     /// `owns` tells of a session's id whether they may see it.
-    pub fn filter(
-        &self,
-        event: &Event,
-        owns: impl Fn(crate::domain::id::SessionId) -> bool,
-    ) -> Option<Event> {
+    pub fn filter(&self, event: &Event, owns: impl Fn(SessionId) -> bool) -> Option<Event> {
         let known = self.role().is_some();
         let shown = match event {
             Event::Session(view) => self.sees(view),
@@ -102,11 +102,7 @@ impl Caller {
     }
 
     /// The engine as they may see it: alarms of their own sessions and of the engine itself.
-    pub fn engine(
-        &self,
-        view: &EngineView,
-        owns: impl Fn(crate::domain::id::SessionId) -> bool,
-    ) -> EngineView {
+    pub fn engine(&self, view: &EngineView, owns: impl Fn(SessionId) -> bool) -> EngineView {
         let mut view = view.clone();
         let known = self.role().is_some();
         view.alarms.retain(|alarm| known && alarm.session.is_none_or(&owns));
@@ -136,14 +132,15 @@ pub(super) const fn needs(command: &Command) -> Option<Ability> {
         Command::Status | Command::Stop => None,
         Command::SignIn(SignInAsk::SetPassword { .. }) => Some(Ability::UseSessions),
         Command::SignIn(_) => None,
-        Command::BreakGlass(crate::protocol::BreakGlassAsk::Prove { .. }) => None,
+        Command::BreakGlass(BreakGlassAsk::Prove { .. }) => None,
         Command::Vault(VaultAsk::Status | VaultAsk::Unlock { .. }) => None,
         Command::Vault(_) => Some(Ability::Vault),
-        Command::Operators(crate::protocol::OperatorsAsk::List { .. }) => {
-            Some(Ability::SeeOperators)
-        }
+        Command::Operators(OperatorsAsk::List { .. }) => Some(Ability::SeeOperators),
         Command::Operators(_) => Some(Ability::Operators),
-        Command::Idp(crate::protocol::IdpAsk::List) => Some(Ability::UseSessions),
+        Command::Idp(IdpAsk::List) => Some(Ability::UseSessions),
+        Command::Idp(IdpAsk::Validate { .. } | IdpAsk::Enforce { .. }) => {
+            Some(Ability::Enforcement)
+        }
         Command::Idp(_) => Some(Ability::IdentityProviders),
         Command::BreakGlass(_) => Some(Ability::BreakGlassLists),
         Command::SetProviderEnabled { .. }

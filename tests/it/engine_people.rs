@@ -213,7 +213,7 @@ async fn each_refusal_of_a_role_says_who_may() {
     }
     insta::assert_snapshot!(lines.join("\n"), @r"
     only an Owner may invite, reset or remove operators or give roles; you are a Member
-    only an Admin or an Owner may change identity providers; you are a Member
+    only an Admin or an Owner may look at identity providers or enforce their SSO; you are a Member
     only an Admin or an Owner may see the whole audit; you are a Member
     only an Admin or an Owner may change providers; you are a Member
     ");
@@ -518,4 +518,23 @@ async fn what_cannot_be_written_down_lets_nobody_in() {
     assert!(team.enforce(true).await.is_err());
     team.rig.store.set_full(false);
     assert!(!team.idp().await.enforced);
+}
+
+/// Who may say where people prove who they are could become any of them.
+#[tokio::test]
+async fn only_an_owner_says_where_people_sign_in() {
+    let mut rig = Rig::new();
+    rig.idps = vec![idp("entra", &["example.com"])];
+    let admin = account("carl@example.com", Role::Admin);
+    let token = people::sign_in(&*rig.store, &admin, None).await;
+    let team = Team::on(rig).await;
+    let carl = team.engine.handle.signed_in(Some(token));
+    let settings = Box::new(idp("mine", &["example.com"]));
+    let add = IdpAsk::Add { settings, secret: None, unhealthy: true };
+    insta::assert_snapshot!(said(carl.call(Command::Idp(add)).await), @r"
+    denied: only an Owner may add, change or remove identity providers; you are an Admin
+      hint: breakglass whoami tells who is signed in
+    ");
+    let validate = IdpAsk::Validate { idp: "entra".parse().unwrap() };
+    assert!(carl.call(Command::Idp(validate)).await.is_ok());
 }

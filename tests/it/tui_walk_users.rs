@@ -238,7 +238,7 @@ async fn who_may_not_is_told_who_may() {
     walk.sees("Only an Admin or an Owner may see who is listed").await.types("e");
     walk.sees("only an Admin or an Owner may change a break-glass list").await;
     walk.types("O").sees("may see the operators").await.types("i");
-    walk.sees("may change identity providers").await;
+    walk.sees("may add, change or remove identity providers").await;
 }
 
 #[tokio::test]

@@ -268,7 +268,7 @@ fn no_idp(model: &Model, lines: &mut Vec<Line>, width: u16) {
             "i adds one, Microsoft Entra ID or any other with OpenID Connect; or from a shell: \
              breakglass idp add --help"
         }
-        _ => "Only an Admin or an Owner may add one.",
+        _ => "Only an Owner may add one.",
     };
     say(lines, width, Tone::Body, how);
     lines.push(vec![]);

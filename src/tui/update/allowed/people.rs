@@ -22,9 +22,8 @@ pub(super) fn allowed(model: &Model, action: Action) -> Result<(), String> {
         Action::Edit | Action::AddListed | Action::MarkListed | Action::Undo | Action::Save => {
             may(Ability::BreakGlassLists)?
         }
-        Action::Enforce | Action::AddIdp | Action::RemoveIdp | Action::Validate => {
-            may(Ability::IdentityProviders)?;
-        }
+        Action::Enforce | Action::Validate => may(Ability::Enforcement)?,
+        Action::AddIdp | Action::RemoveIdp => may(Ability::IdentityProviders)?,
         _ => {}
     }
     match action {
