@@ -236,7 +236,10 @@ fn settings(args: AddArgs, has_secret: bool) -> Result<IdpSettings, Report> {
         kind,
         client_id: args.client_id,
         has_secret,
-        scopes: args.scopes,
+        scopes: match args.scopes {
+            none if none.is_empty() => DEFAULT_SCOPES.map(str::to_owned).into(),
+            scopes => scopes,
+        },
         domains: args.domains,
         break_glass: args.break_glass,
     })
@@ -357,3 +360,6 @@ fn break_glass_mode() -> impl TypedValueParser<Value = BreakGlassMode> {
         modes.into_iter().find(|mode| mode.as_str() == word).ok_or("there is no such mode")
     })
 }
+
+/// What is asked for where nothing is said: who somebody is, and the address that finds their invite.
+const DEFAULT_SCOPES: [&str; 2] = ["profile", "email"];

@@ -90,7 +90,7 @@ fn people(state: &mut State, command: Command, caller: Caller, origin: Origin, r
         origin,
     };
     state.tasks.spawn(async move {
-        reading::refresh(&desk.shared, &Who::from(&desk.caller), &desk.updates).await;
+        reading::refresh(&desk.shared, &Who::engine(), &desk.updates).await;
         let mut reply = reply;
         let answered = match command {
             Command::SignIn(SignInAsk::FinishSso { attempt }) => {
@@ -105,7 +105,7 @@ fn people(state: &mut State, command: Command, caller: Caller, origin: Origin, r
 fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
     let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     state.tasks.spawn(async move {
-        refresh(&shared, &who, &updates).await;
+        refresh(&shared, &Who::engine(), &updates).await;
         let prepared = match opening::prepare(&shared, &request, &who).await {
             Ok(prepared) => prepared,
             Err(report) => {
@@ -113,16 +113,26 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
                 return answer(reply, Err(report));
             }
         };
+        if !shared.may_still_act(&who) {
+            let report = Report::new(Kind::Denied, "the sign-in ended while the path was chosen");
+            opening::record_refusal(&shared, &request, &who, &report).await;
+            return answer(reply, Err(report.hint("breakglass login")));
+        }
         let opening::Prepared { id, at, request, steps } = prepared;
         let session = Session::requested(id, at, request.clone());
         let first = Entry { at, fact: Fact::Requested(request) };
         let (mailbox, orders) = mpsc::channel(ORDERS_MAX);
         let channels = (orders, updates.clone());
+        let (revoked, revoking) = (Arc::clone(&shared), mailbox.clone());
         let mut interpreter = Interpreter::new(shared, session, vec![first], channels);
         updates.send(Update::New { id, mailbox }).await.ok();
         let activate_by = at + ACTIVATION_MAX;
         match interpreter.begin(vec![Fact::Planned { steps, activate_by }], &who).await {
             Ok(view) => {
+                // Whoever lost the right since was not known to have this session yet.
+                if !revoked.may_still_act(&who) {
+                    revoking.send(lost(who)).await.ok();
+                }
                 answer(reply, Ok(Reply::Session(view)));
                 interpreter.run(vec![]).await;
             }
@@ -132,6 +142,12 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
             }
         }
     });
+}
+
+/// Ends a session of somebody who may have none any more.
+fn lost(who: Who) -> Order {
+    let detail = Some("the operator may open no sessions any more".to_owned());
+    Order::End { reason: EndReason::EndedByAdmin, detail, who, reply: None }
 }
 
 fn end(state: &mut State, id: SessionId, reason: Option<String>, caller: &Caller, reply: Answer) {
@@ -152,15 +168,19 @@ fn end(state: &mut State, id: SessionId, reason: Option<String>, caller: &Caller
 
 /// Ends every session that the caller may end.
 fn end_all(state: &mut State, caller: &Caller, reply: Answer) {
-    let theirs = |live: &&Live| live.view.as_deref().is_some_and(|view| caller.sees(view));
-    let theirs = state.sessions.values().filter(theirs);
-    let mailboxes: Vec<_> = theirs.map(|live| live.mailbox.clone()).collect();
+    let theirs = state.sessions.values().filter_map(|live| {
+        let view = live.view.as_deref().filter(|view| caller.sees(view))?;
+        let own = view.operator.is_same(&caller.operator);
+        let reason = if own { EndReason::EndedByOperator } else { EndReason::EndedByAdmin };
+        Some((live.mailbox.clone(), reason))
+    });
+    let mailboxes: Vec<_> = theirs.collect();
     let who = Who::from(caller);
     state.tasks.spawn(async move {
-        for mailbox in mailboxes {
+        for (mailbox, reason) in mailboxes {
             let (done, ended) = oneshot::channel();
             let order = Order::End {
-                reason: EndReason::EndedByOperator,
+                reason,
                 detail: Some("all sessions were ended".to_owned()),
                 who: who.clone(),
                 reply: Some(done),

@@ -37,7 +37,8 @@ async fn read(
     updates: &mpsc::Sender<Update>,
 ) -> Result<Reply, Report> {
     let who = &Who::from(caller);
-    refresh(shared, who, updates).await;
+    // Whoever asks next is not who changed the file.
+    refresh(shared, &Who::engine(), updates).await;
     let store = &shared.store;
     let failed = |error: StoreError| store_report(&error);
     match command {
@@ -139,10 +140,12 @@ async fn stored_sessions(
     }
     let mut own = vec![];
     for page in 0..PAGES_MAX {
-        let all = read(SessionQuery { limit: ROWS_MAX, offset: page * ROWS_MAX, ..query }).await?;
+        let all =
+            read(SessionQuery { limit: ROWS_MAX, offset: page.saturating_mul(ROWS_MAX), ..query })
+                .await?;
         let last = all.len() < ROWS_MAX as usize;
         own.extend(all.into_iter().filter(|view| caller.sees(view)));
-        if last || own.len() >= (query.offset + query.limit) as usize {
+        if last || own.len() >= query.offset.saturating_add(query.limit) as usize {
             break;
         }
     }

@@ -224,12 +224,17 @@ impl Shared {
     }
 
     /// The UNIX user who calls: in personal mode the one whose engine this is.
-    fn unix_user(&self, origin: &Origin) -> Operator {
+    pub fn unix_user(&self, origin: &Origin) -> Operator {
         if origin.uid == self.operator.uid {
             self.operator.clone()
         } else {
             Operator::unix(origin.uid, format!("uid {}", origin.uid))
         }
+    }
+
+    /// False where somebody acts by a sign-in that is over.
+    pub fn may_still_act(&self, who: &Who) -> bool {
+        who.sign_in.as_ref().is_none_or(|hash| self.people.lasts(hash, self.now()))
     }
 
     /// A new session's id.
@@ -250,11 +255,13 @@ pub(super) struct Who {
     pub source: Source,
     /// The person, where it was one.
     pub operator: Option<Operator>,
+    /// The sign-in by which they act, by the hash of its token.
+    pub sign_in: Option<String>,
 }
 
 impl Who {
     pub fn engine() -> Self {
-        Self { actor: Actor::engine(), source: Source::default(), operator: None }
+        Self { actor: Actor::engine(), source: Source::default(), operator: None, sign_in: None }
     }
 }
 
@@ -264,6 +271,10 @@ impl From<&Caller> for Who {
             actor: Actor::person(caller.operator.clone()),
             source: caller.source.clone(),
             operator: Some(caller.operator.clone()),
+            sign_in: match &caller.standing {
+                Standing::SignedIn(hash) => Some(hash.clone()),
+                Standing::Drill | Standing::Nobody { .. } => None,
+            },
         }
     }
 }

@@ -119,6 +119,23 @@ impl Directory {
         self.accounts.values().any(|account| account.member && account.role == Role::Owner)
     }
 
+    /// True where an address stands on some list.
+    #[must_use]
+    pub fn is_listed(&self, email: &Email) -> bool {
+        let account = self.by_email(email).map(|account| account.id);
+        account.is_some_and(|id| self.lists.values().any(|list| list.listing(id).is_some()))
+    }
+
+    /// True where some Owner could sign in without an identity provider: by password, or by another.
+    #[must_use]
+    pub fn has_owner_without(&self, idp: &IdpId) -> bool {
+        let bound = |account: &Account| {
+            account.binding.as_ref().is_some_and(|to| to.idp != *idp && self.idp(&to.idp).is_some())
+        };
+        let owners = self.accounts.values().filter(|it| it.member && it.role == Role::Owner);
+        owners.into_iter().any(|owner| owner.has_password() || bound(owner))
+    }
+
     /// The identity providers that are configured, in the order of the file.
     #[must_use]
     pub fn idps(&self) -> &[IdpSettings] {

@@ -225,8 +225,12 @@ impl Claims {
         })
     }
 
+    /// An address as it stands, but for upper case: one that has to be composed or trimmed first may
+    /// be another mailbox there than the one that it looks like here.
     fn address(&self, claim: &'static str) -> Option<Email> {
-        self.text(claim).ok()?.parse().ok()
+        let text = self.text(claim).ok()?;
+        let email: Email = text.parse().ok()?;
+        (email.as_str() == text.to_ascii_lowercase()).then_some(email)
     }
 
     fn same(&self, claim: &'static str, expected: &str) -> Result<(), TokenError> {

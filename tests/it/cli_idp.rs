@@ -61,7 +61,7 @@ fn corp(has_secret: bool) -> IdpSettings {
         kind: IdpKind::Oidc { issuer: "https://sso.example.com".into() },
         client_id: "breakglass".into(),
         has_secret,
-        scopes: vec![],
+        scopes: vec!["profile".into(), "email".into()],
         domains: vec![],
         break_glass: BreakGlassMode::Always,
     }
@@ -133,6 +133,7 @@ async fn a_change_of_settings_keeps_the_secret_that_is_there() {
     let ran = seeing(healthy).run(&line.split_whitespace().collect::<Vec<_>>()).await;
     let settings = IdpSettings {
         client_id: "x".into(),
+        scopes: vec!["profile".into(), "email".into()],
         break_glass: BreakGlassMode::OnlyWhileUnhealthy,
         ..entra().settings.unwrap()
     };

@@ -20,10 +20,10 @@ use crate::support::people::{self, OWNER, account, idp};
 use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
 
 /// Strong enough for the rule, and nobody's.
-const PASSWORD: &str = "pelican orbit walnut seven";
+pub const PASSWORD: &str = "pelican orbit walnut seven";
 
 /// The same account with [`PASSWORD`], at the least cost that is allowed.
-fn with_password(account: Account) -> Account {
+pub fn with_password(account: Account) -> Account {
     use breakglass::identity::hashing::{HashParameters, hash};
     use breakglass::identity::password::Password;
     let parameters = HashParameters::new(19 * 1_024, 2, 1).unwrap();
@@ -33,20 +33,20 @@ fn with_password(account: Account) -> Account {
 
 /// An engine with an Owner who is signed in, `bob` who is a Member, and an identity provider that
 /// owns `example.com`.
-struct Team {
-    rig: Rig,
-    engine: Running,
-    bob: EngineHandle,
+pub struct Team {
+    pub rig: Rig,
+    pub engine: Running,
+    pub bob: EngineHandle,
 }
 
 impl Team {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let mut rig = Rig::new();
         rig.idps = vec![idp("entra", &["example.com"])];
         Self::on(rig).await
     }
 
-    async fn on(rig: Rig) -> Self {
+    pub async fn on(rig: Rig) -> Self {
         let bob = with_password(account("bob@example.com", Role::Member));
         let token = people::sign_in(&*rig.store, &bob, None).await;
         let mut engine = rig.start().await;
@@ -61,32 +61,32 @@ impl Team {
         Self { rig, engine, bob }
     }
 
-    fn owner(&self) -> &EngineHandle {
+    pub fn owner(&self) -> &EngineHandle {
         &self.engine.handle
     }
 
-    fn nobody(&self) -> EngineHandle {
+    pub fn nobody(&self) -> EngineHandle {
         self.engine.handle.signed_in(None)
     }
 
-    async fn ask(&self, command: Command) -> Result<Reply, Report> {
+    pub async fn ask(&self, command: Command) -> Result<Reply, Report> {
         self.engine.handle.call(command).await
     }
 
-    async fn idp(&self) -> IdpView {
+    pub async fn idp(&self) -> IdpView {
         match self.ask(Command::Idp(IdpAsk::List)).await.unwrap() {
             Reply::IdentityProviders(all) => all.into_iter().next().unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
-    async fn enforce(&self, confirm: bool) -> Result<Reply, Report> {
+    pub async fn enforce(&self, confirm: bool) -> Result<Reply, Report> {
         let confirm = confirm.then(|| "entra".to_owned());
         let ask = IdpAsk::Enforce { idp: "entra".parse().unwrap(), on: true, confirm };
         self.ask(Command::Idp(ask)).await
     }
 
-    async fn list(&self, add: &[&str], remove: &[&str]) -> Result<Reply, Report> {
+    pub async fn list(&self, add: &[&str], remove: &[&str]) -> Result<Reply, Report> {
         let emails = |all: &[&str]| all.iter().map(|email| email.parse().unwrap()).collect();
         let (add, remove) = (emails(add), emails(remove));
         let ask =
@@ -95,18 +95,18 @@ impl Team {
     }
 
     /// The newest event of the audit.
-    async fn newest(&self) -> Value {
+    pub async fn newest(&self) -> Value {
         let tail = self.ask(Command::AuditTail { limit: 1, before: None }).await.unwrap();
         let Reply::Audit(events) = tail else { panic!("{tail:?}") };
         serde_json::to_value(&events[0]).unwrap()
     }
 }
 
-fn email(text: &str) -> Email {
+pub fn email(text: &str) -> Email {
     text.parse().unwrap()
 }
 
-async fn sign_in(
+pub async fn sign_in(
     at: &EngineHandle,
     who: &str,
     password: &str,
@@ -118,7 +118,7 @@ async fn sign_in(
     }
 }
 
-fn said(answer: Result<impl std::fmt::Debug, Report>) -> String {
+pub fn said(answer: Result<impl std::fmt::Debug, Report>) -> String {
     answer.unwrap_err().to_string()
 }
 
@@ -449,9 +449,9 @@ async fn a_proof_lets_nobody_in_and_is_remembered() {
         lines.push(team.newest().await["type"].as_str().unwrap().to_owned());
     }
     insta::assert_snapshot!(lines.join("\n"), @r"
-    denied: you are not listed for `entra`, so there is nothing to prove
+    denied: the e-mail address or the password is wrong, or it is not listed for `entra`
     breakglass_user.proof_failed
-    denied: the e-mail address or the password is wrong
+    denied: the e-mail address or the password is wrong, or it is not listed for `entra`
     breakglass_user.proof_failed
     ");
 }

@@ -479,3 +479,20 @@ fn sample() -> IdpSettings {
         break_glass: BreakGlassMode::Always,
     }
 }
+
+/// At the identity provider these may be two mailboxes, and only one of them was invited.
+#[tokio::test]
+async fn an_address_that_only_looks_like_the_one_invited_is_none() {
+    let idp = Idp::start().await;
+    for (claim, email) in [
+        ("Fiona@Example.com", Some("fiona@example.com")),
+        ("\u{fb01}ona@example.com", None),
+        ("mar\u{212a}@example.com", None),
+        (" fiona@example.com", None),
+    ] {
+        idp.behave(|manners| manners.claims = json!({"email": claim, "email_verified": true}));
+        let person = sign_in(&sso(), &idp).await.unwrap();
+        assert_eq!(person.email.map(|email| email.to_string()).as_deref(), email, "{claim:?}");
+        assert_eq!(person.email_verified, email.is_some());
+    }
+}

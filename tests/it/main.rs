@@ -36,6 +36,7 @@ mod docs;
 mod engine_hand_over;
 mod engine_life;
 mod engine_people;
+mod engine_people_attacks;
 mod engine_trouble;
 mod forward;
 mod http;

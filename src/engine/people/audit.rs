@@ -46,6 +46,20 @@ pub(super) fn idp(shared: &Shared, who: &Who, kind: &str, what: &str, idp: &IdpI
     chronicle::plain(shared, kind, what, who, Some(object))
 }
 
+/// The event of a try to sign in that came to nothing.
+pub(super) fn not_signed_in(
+    shared: &Shared,
+    who: &Who,
+    what: &str,
+    email: &Email,
+    method: &str,
+    is_break_glass: bool,
+) -> AuditDraft {
+    let mut draft = failed(address(shared, who, "auth.login.failure", what, email));
+    draft.metadata = Some(json!({ "method": method, "isBreakGlassAccess": is_break_glass }));
+    draft
+}
+
 /// The same event as a failure.
 pub(super) fn failed(mut draft: AuditDraft) -> AuditDraft {
     draft.outcome = Outcome::Failure;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{MutexGuard as AsyncGuard, mpsc};
 
 use super::Book;
 use crate::domain::account::Account;
 use crate::domain::audit_event::AuditDraft;
+use crate::domain::role::Ability;
 use crate::domain::sign_in::SignIn;
 use crate::engine::caller::{Caller, Standing};
 use crate::engine::interpreter::Update;
@@ -78,6 +79,29 @@ impl Desk {
             let (hash, why) = (sign_in.token_hash.clone(), why.to_owned());
             self.tell(Update::SignedOut { hash, why }).await;
         }
+    }
+
+    /// Takes the book for a decision that needs a right, and asks for that right again: it may have
+    /// been lost while this waited, for the book or for the world.
+    ///
+    /// # Errors
+    ///
+    /// Who may, or that nobody is signed in any more.
+    pub(super) async fn deciding(&self, ability: Ability) -> Result<AsyncGuard<'_, Book>, Report> {
+        let book = self.shared.people.book().await;
+        let hash = self.token_hash().ok_or_else(|| self.caller.nobody())?;
+        let signed_in = self.shared.people.signed_in_view(hash);
+        let me = signed_in.filter(|_| self.shared.people.lasts(hash, self.shared.now()));
+        let me = me.ok_or_else(|| self.caller.nobody())?;
+        me.role.may(ability).map_err(|error| Report::of(Kind::Denied, &error))?;
+        Ok(book)
+    }
+
+    /// Whoever sits there, with no account to their name: nobody is who they say before it is
+    /// proven, whoever is signed in there meanwhile.
+    pub(super) fn somebody(&self) -> Who {
+        let operator = self.shared.unix_user(&self.origin);
+        Who::from(&Caller { operator, ..self.caller.clone() })
     }
 
     pub(super) fn who(&self) -> Who {

@@ -5,8 +5,10 @@ use serde_json::json;
 use super::desk::Desk;
 use super::prober::{LOOK_MAX, look_at};
 use super::{Book, audit, records, vault};
+use crate::domain::break_glass_user::BreakGlassList;
 use crate::domain::id::IdpId;
 use crate::domain::identity_provider::IdpSettings;
+use crate::domain::role::Ability;
 use crate::domain::secret::Secret;
 use crate::error::{Kind, Report};
 use crate::identity::directory::lists::ListChangeError;
@@ -60,6 +62,14 @@ impl Desk {
         if !probe.is_healthy() && !unhealthy {
             return Ok(Reply::Probe(probe));
         }
+        // What was looked at must be what is written: somebody may have changed it meanwhile.
+        let deciding = self.deciding(Ability::IdentityProviders).await?;
+        let same =
+            self.shared.rules().idps.iter().find(|idp| idp.id == settings.id) == known.as_ref();
+        if !same {
+            let message = format!("`{}` was changed by somebody else meanwhile", settings.id);
+            return Err(Report::new(Kind::Denied, message).hint("breakglass idp list"));
+        }
         let what = match known {
             Some(_) => format!("Identity provider {} was changed", settings.id),
             None => format!("Identity provider {} was added", settings.id),
@@ -73,6 +83,7 @@ impl Desk {
             self.commit(vec![], vec![audit::failed(draft)]).await?;
             return Err(report);
         }
+        drop(deciding);
         self.rules_changed().await;
         super::prober::keep(&self.shared, &self.updates, &settings.id, probe.clone()).await;
         Ok(Reply::Probe(probe))
@@ -105,7 +116,7 @@ impl Desk {
     }
 
     async fn enforce(&self, idp: &IdpId, on: bool, confirm: Option<&str>) -> Result<Reply, Report> {
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::Enforcement).await?;
         let before = book.directory.list(idp).enforced;
         let list = book.directory.enforce(idp, on, confirms(idp, confirm));
         let list = list.map_err(|error| refused(&error))?;
@@ -133,7 +144,7 @@ impl Desk {
     /// Takes an identity provider out, with its list and its secret.
     async fn remove_idp(&self, idp: &IdpId) -> Result<Reply, Report> {
         let settings = self.idp(idp)?;
-        let book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::IdentityProviders).await?;
         let list = book.directory.list(idp);
         if list.enforced {
             let message = format!("SSO of `{idp}` is enforced");
@@ -141,26 +152,31 @@ impl Desk {
                 Report::new(Kind::Denied, message).hint(format!("breakglass idp unenforce {idp}"))
             );
         }
+        if !book.directory.has_owner_without(idp) {
+            let message = format!("no Owner could sign in without `{idp}`");
+            return Err(Report::new(Kind::Denied, message)
+                .hint("an Owner sets a password first: breakglass password set"));
+        }
         let what = format!("Identity provider {idp} was removed");
         let draft = audit::idp(&self.shared, &self.who(), "sso.deleted", &what, idp);
         let mut draft = audit::changed(draft, json!(settings), json!(null));
-        let gone = Record { kind: RecordKind::List, key: idp.to_string(), body: None };
-        self.commit(vec![], vec![draft.clone()]).await?;
+        let mut drafts = vec![draft.clone()];
+        drafts.extend(self.changes(&book, &list, &BreakGlassList::new(idp.clone()), false));
+        self.commit(vec![], drafts).await?;
         if let Err(report) = self.shared.settings.remove_idp(idp) {
             draft.description = format!("{what}: could not be: {}", report.message);
             self.commit(vec![], vec![audit::failed(draft)]).await?;
             return Err(report);
         }
+        let gone = Record { kind: RecordKind::List, key: idp.to_string(), body: None };
         self.commit(vec![gone], vec![]).await?;
+        book.directory.forget_list(idp);
         drop(book);
+        self.rules_changed().await;
         if let Some(name) = IdpSettings::secret_name(idp).filter(|_| settings.has_secret) {
             let removed = self.shared.people.vault.remove(&name).await;
             removed.map_err(|error| vault::report(&error))?;
         }
-        let mut book = self.shared.people.book().await;
-        book.directory.forget_list(idp);
-        drop(book);
-        self.rules_changed().await;
         Ok(Reply::Done)
     }
 

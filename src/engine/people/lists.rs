@@ -9,6 +9,7 @@ use crate::domain::audit_event::AuditDraft;
 use crate::domain::break_glass_user::BreakGlassList;
 use crate::domain::email::Email;
 use crate::domain::id::IdpId;
+use crate::domain::role::Ability;
 use crate::domain::secret::Secret;
 use crate::error::{Kind, Report};
 use crate::protocol::{BreakGlassAsk, Reply};
@@ -47,7 +48,7 @@ impl Desk {
         remove: &[Email],
         confirm: Option<&str>,
     ) -> Result<Reply, Report> {
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::BreakGlassLists).await?;
         let before = book.directory.list(idp);
         let confirmed = confirms(idp, confirm);
         let after = book.directory.change_list(idp, add, remove, confirmed, self.shared.now());
@@ -90,7 +91,7 @@ impl Desk {
     }
 
     /// The events of a change, one for everybody who came or went.
-    fn changes(
+    pub(super) fn changes(
         &self,
         book: &Book,
         before: &BreakGlassList,
@@ -132,15 +133,17 @@ impl Desk {
             .map(|account| book.directory.prove(idp, account.id, self.shared.now()));
         let (list, account) = match (proven, account) {
             (Some(Ok(list)), Some(account)) => (list, account),
-            (Some(Err(error)), _) => {
+            (proven, _) => {
                 drop(book);
-                self.not_proven(idp, email, &error.to_string()).await?;
-                return Err(refused(&error));
-            }
-            _ => {
-                drop(book);
-                self.not_proven(idp, email, "wrong address or password").await?;
-                let message = "the e-mail address or the password is wrong";
+                let why = match proven {
+                    Some(Err(error)) => error.to_string(),
+                    _ => "wrong address or password".to_owned(),
+                };
+                self.not_proven(idp, email, &why).await?;
+                // A right password reads the same, or this would tell who has which.
+                let message = format!(
+                    "the e-mail address or the password is wrong, or it is not listed for `{idp}`"
+                );
                 return Err(Report::new(Kind::Denied, message));
             }
         };
@@ -157,7 +160,7 @@ impl Desk {
 
     async fn not_proven(&self, idp: &IdpId, email: &Email, why: &str) -> Result<(), Report> {
         let what = format!("Proof for {idp} failed: {why}");
-        let who = self.who();
+        let who = self.somebody();
         let draft =
             audit::address(&self.shared, &who, "breakglass_user.proof_failed", &what, email);
         self.commit(vec![], vec![audit::failed(draft)]).await

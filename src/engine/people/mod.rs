@@ -42,8 +42,6 @@ pub(super) use prober::{LOOK_MAX, look_at};
 pub(super) use records::{Kept, load};
 
 use crate::clock;
-use crate::domain::account::AccountId;
-use crate::domain::email::Email;
 use crate::domain::id::IdpId;
 use crate::domain::identity_provider::{IdpHealth, IdpSettings, Probe};
 use crate::domain::sign_in::{SignIn, Token};
@@ -91,27 +89,28 @@ pub(super) struct People {
     turns: Mutex<BTreeMap<u32, Arc<tokio::sync::Mutex<()>>>>,
     /// How people look to whoever may see all.
     shown: RwLock<Arc<IdentityView>>,
-    /// Who belongs to the team, for whoever cannot wait for the book.
-    members: RwLock<Arc<std::collections::BTreeSet<AccountId>>>,
 }
 
 /// What decisions rest on.
 pub(super) struct Book {
     pub directory: Directory,
     pub lockouts: Lockouts,
-    /// Until when whom was told to wait, so that the audit says each once.
-    told: BTreeMap<(u32, Email), Timestamp>,
+    /// For each UNIX user, when the audit last said that they must wait, and how often they had to
+    /// since.
+    told: BTreeMap<u32, (Timestamp, u32)>,
 }
 
 impl Book {
-    /// True where it was not written down yet that somebody must wait until then.
-    fn is_news(&mut self, uid: u32, email: &Email, until: Timestamp) -> bool {
-        if self.told.len() >= TOLD_MAX {
-            self.told.clear();
+    /// Notes that a UNIX user must wait. Where the audit is to say so, returns how often they had to
+    /// since it last did: who tries without end does not fill the disk.
+    fn throttled(&mut self, uid: u32, now: Timestamp) -> Option<u32> {
+        match self.told.get_mut(&uid) {
+            Some((at, more)) if now.since(*at) < TELL_EVERY => {
+                *more = more.saturating_add(1);
+                None
+            }
+            _ => Some(self.told.insert(uid, (now, 0)).map_or(0, |(_, more)| more)),
         }
-        let known = self.told.insert((uid, email.clone()), until);
-        // The same instant, worked out at another time, differs by what was rounded.
-        known.is_none_or(|known| until.since(known) > Span::from_seconds(1))
     }
 }
 
@@ -138,7 +137,6 @@ impl People {
             probes: Mutex::default(),
             turns: Mutex::default(),
             shown: RwLock::new(Arc::new(shown)),
-            members: RwLock::default(),
         }
     }
 
@@ -174,12 +172,6 @@ impl People {
     /// True while a sign-in lasts.
     pub fn lasts(&self, hash: &str, now: Timestamp) -> bool {
         self.sign_ins().lasts(hash, now)
-    }
-
-    /// True where an account belongs to the team.
-    pub fn may_act(&self, account: AccountId) -> bool {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        members.contains(&account)
     }
 
     /// Writes down when a sign-in was last used, unless it is over by now: the record of one that
@@ -242,8 +234,8 @@ impl People {
     }
 }
 
-/// How many are told at most before the audit may say something twice.
-const TOLD_MAX: usize = 1_000;
+/// How often the audit says at most that a UNIX user must wait.
+const TELL_EVERY: Span = Span::from_seconds(10);
 
 /// The records of sign-ins that need not be kept any more.
 fn over(people: &People, now: Timestamp) -> Vec<SignIn> {

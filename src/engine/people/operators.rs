@@ -11,7 +11,7 @@ use crate::domain::break_glass_user::{Stale, stale};
 use crate::domain::connect::quote;
 use crate::domain::email::Email;
 use crate::domain::identity_provider::IdpSettings;
-use crate::domain::role::Role;
+use crate::domain::role::{Ability, Role};
 use crate::engine::interpreter::Update;
 use crate::error::{Kind, Report};
 use crate::identity::directory::operators::{DirectoryError, InviteRandom};
@@ -35,7 +35,7 @@ impl Desk {
     }
 
     async fn invite(&self, email: Email, role: Role) -> Result<Reply, Report> {
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::Operators).await?;
         let random = InviteRandom { id: random()?, code: random()? };
         let invite = book.directory.invite(email.clone(), role, self.shared.now(), random);
         let invite = invite.map_err(|error| refused(&error))?;
@@ -44,11 +44,18 @@ impl Desk {
             audit::operator(&self.shared, &self.who(), "operator.invited", &what, &invite.account);
         let mut draft = audit::changed(draft, json!(null), audit::of_account(&invite.account));
         // A look-alike of somebody's address is somebody else's.
-        draft.metadata = Some(json!({
-            "mixes_scripts": email.mixes_scripts(),
-            "still_listed_at": invite.listed,
-        }));
-        self.commit(vec![records::account(&invite.account)], vec![draft]).await?;
+        draft.metadata = Some(json!({ "mixes_scripts": email.mixes_scripts() }));
+        let (mut changed, mut drafts) = (vec![records::account(&invite.account)], vec![draft]);
+        // Perhaps somebody else has the address by now: what they were listed for is decided anew.
+        let lists: Vec<_> = invite.listed.iter().map(|idp| book.directory.list(idp)).collect();
+        let mut shorter = lists.clone();
+        for (before, after) in lists.iter().zip(&mut shorter) {
+            after.listed.retain(|listing| listing.account != invite.account.id);
+            changed.push(records::list(after));
+            drafts.extend(self.changes(&book, before, after, false));
+        }
+        self.commit(changed, drafts).await?;
+        shorter.into_iter().for_each(|list| book.directory.put_list(list));
         let expires_at = invite.account.code.as_ref().map(|code| code.expires_at);
         self.take_in(&mut book, invite.account).await;
         Ok(Reply::Code {
@@ -59,7 +66,7 @@ impl Desk {
     }
 
     async fn reset(&self, email: &Email) -> Result<Reply, Report> {
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::Operators).await?;
         let id = find(&book, email)?.id;
         let made = book.directory.reset(id, self.shared.now(), random()?);
         let (account, code) = made.map_err(|error| refused(&error))?;
@@ -72,7 +79,7 @@ impl Desk {
     }
 
     async fn remove_operator(&self, email: &Email, confirm: Option<&str>) -> Result<Reply, Report> {
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::Operators).await?;
         let before = find(&book, email)?.clone();
         let confirmed = confirm.is_some_and(|typed| typed.trim() == email.as_str());
         let after = book.directory.remove(before.id, confirmed).map_err(|error| refused(&error))?;
@@ -82,7 +89,7 @@ impl Desk {
     }
 
     async fn set_role(&self, email: &Email, role: Role) -> Result<Reply, Report> {
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::Operators).await?;
         let before = find(&book, email)?.clone();
         if before.role == role {
             return Ok(Reply::Done);

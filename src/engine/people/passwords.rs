@@ -5,6 +5,7 @@ use super::desk::Desk;
 use super::{audit, records};
 use crate::domain::account::Account;
 use crate::domain::email::Email;
+use crate::domain::role::Ability;
 use crate::domain::secret::Secret;
 use crate::domain::sign_in::SignInMethod;
 use crate::error::{Kind, Report};
@@ -22,18 +23,19 @@ impl Desk {
     ) -> Result<Reply, Report> {
         let code = Code::parse(code)
             .map_err(|error| Report::of(Kind::Usage, &error).hint("type it as it was shown"))?;
-        let reservation = self.reserve(email).await?;
-        // Hashed before the code is looked at: the time says nothing of who was invited.
+        // Judged and hashed before the code is looked at: the time says nothing of who was invited,
+        // and a password that will not do is no failed try.
         let hashed = self.chosen(password, email).await?;
+        let reservation = self.reserve(email).await?;
         let mut book = self.shared.people.book().await;
         let account = match book.directory.redeem(email, &code, hashed, self.shared.now()) {
             Ok(account) => account,
             Err(error) => {
                 drop(book);
                 let what = format!("One-time code refused: {error}");
-                let draft =
-                    audit::address(&self.shared, &self.who(), "auth.login.failure", &what, email);
-                self.commit(vec![], vec![audit::failed(draft)]).await?;
+                let who = self.somebody();
+                let draft = audit::not_signed_in(&self.shared, &who, &what, email, "code", false);
+                self.commit(vec![], vec![draft]).await?;
                 return Err(Report::of(Kind::Denied, &error));
             }
         };
@@ -59,14 +61,22 @@ impl Desk {
         let Some(me) = self.caller.operator.account.clone() else {
             return Err(self.caller.nobody());
         };
-        let has_one = {
+        let before = {
             let book = self.shared.people.book().await;
-            book.directory.account(me.id).is_some_and(Account::has_password)
+            book.directory.account(me.id).and_then(|account| account.password.clone())
         };
-        let mut changed =
-            if has_one { self.know_current(&me.email, current).await? } else { vec![] };
+        let mut changed = match &before {
+            Some(_) => self.know_current(&me.email, current).await?,
+            None => vec![],
+        };
         let hashed = self.chosen(new, &me.email).await?;
-        let mut book = self.shared.people.book().await;
+        let mut book = self.deciding(Ability::UseSessions).await?;
+        // What was known is worth nothing where somebody has set another one meanwhile.
+        let now = book.directory.account(me.id).and_then(|account| account.password.as_ref());
+        if now != before.as_ref() {
+            return Err(Report::new(Kind::Denied, "the password was changed meanwhile")
+                .hint("breakglass login"));
+        }
         let account = book
             .directory
             .set_password(me.id, hashed)
@@ -101,8 +111,9 @@ impl Desk {
         }
         drop(book);
         let what = "Change of password refused: wrong password";
-        let draft = audit::address(&self.shared, &self.who(), "auth.login.failure", what, email);
-        self.commit(vec![], vec![audit::failed(draft)]).await?;
+        let who = self.who();
+        let draft = audit::not_signed_in(&self.shared, &who, what, email, "password", false);
+        self.commit(vec![], vec![draft]).await?;
         Err(Report::new(Kind::Denied, "the current password is wrong"))
     }
 

@@ -11,16 +11,18 @@ use crate::domain::email::Email;
 use crate::domain::operator::Operator;
 use crate::domain::secret::Secret;
 use crate::domain::sign_in::{SignIn, SignInMethod, Token};
+use crate::domain::time::Span;
 use crate::engine::caller::{Caller, Standing};
 use crate::engine::chronicle;
 use crate::engine::interpreter::Update;
 use crate::engine::shared::Who;
 use crate::error::{Kind, Report};
+use crate::identity::directory::operators::DirectoryError;
 use crate::identity::hashing::{ChoiceError, Compared, HashError};
 use crate::identity::lockout::{Reservation, Source};
 use crate::identity::login::{Refusal, Verdict};
 use crate::identity::password::{Password, PasswordError};
-use crate::protocol::Reply;
+use crate::protocol::{Mode, Reply};
 use crate::store::Record;
 
 /// A try by password that was counted, and what came of comparing it.
@@ -42,11 +44,21 @@ impl Tried {
 impl Desk {
     /// Makes the first Owner, and signs them in.
     pub(super) async fn init(&self, email: Email, password: &Secret) -> Result<Reply, Report> {
+        let refused = |error| Report::of(Kind::Denied, &error).hint("breakglass login");
+        let looks_after = self.origin.uid == 0 || self.origin.uid == self.shared.operator.uid;
+        if self.shared.people.mode() == Mode::System && !looks_after {
+            let message = "on a shared host root makes the first Owner, so that nobody is quicker";
+            return Err(
+                Report::new(Kind::Denied, message).hint("sudo breakglass init --email EMAIL")
+            );
+        }
+        if self.shared.people.view().owner_exists {
+            return Err(refused(DirectoryError::HasOwner));
+        }
         let hashed = self.chosen(password, &email).await?;
         let mut book = self.shared.people.book().await;
         let first = book.directory.first_owner(email, hashed, self.shared.now(), random()?);
-        let account =
-            first.map_err(|error| Report::of(Kind::Denied, &error).hint("breakglass login"))?;
+        let account = first.map_err(refused)?;
         let what = format!("{} is the first Owner", account.email);
         let who = self.who_is(&account);
         let draft = audit::operator(&self.shared, &who, "operator.created", &what, &account);
@@ -101,13 +113,12 @@ impl Desk {
         said: &str,
     ) -> Result<Reply, Report> {
         let what = format!("Sign-in by password refused: {refusal}");
-        let draft = audit::address(&self.shared, &self.who(), "auth.login.failure", &what, email);
-        let mut draft = audit::failed(draft);
-        draft.metadata = Some(json!({
-            "method": "password",
-            "isBreakGlassAccess": is_break_glass,
-            "evidence": self.evidence_of_enforced(),
-        }));
+        let who = self.somebody();
+        let mut draft =
+            audit::not_signed_in(&self.shared, &who, &what, email, "password", is_break_glass);
+        if let Some(metadata) = draft.metadata.as_mut().and_then(serde_json::Value::as_object_mut) {
+            metadata.insert("evidence".to_owned(), self.evidence_of_enforced().into());
+        }
         self.commit(vec![], vec![draft]).await?;
         let report = Report::new(Kind::Denied, said);
         let enforced = self.shared.people.view().idps.iter().find(|idp| idp.enforced).cloned();
@@ -243,13 +254,18 @@ impl Desk {
                 Ok(reservation)
             }
             Err(wait) => {
-                let is_news = book.is_news(self.origin.uid, email, self.shared.now() + wait);
+                let wait = wait.max(Span::from_seconds(1));
+                let untold = book.throttled(self.origin.uid, self.shared.now());
+                let listed = book.directory.is_listed(email);
                 drop(book);
-                if is_news {
+                if let Some(before) = untold {
                     let what = format!("Too many failed tries: the next one in {wait}");
-                    let draft =
-                        audit::address(&self.shared, &self.who(), "auth.throttled", &what, email);
-                    self.commit(vec![], vec![audit::failed(draft)]).await?;
+                    let who = self.somebody();
+                    let draft = audit::address(&self.shared, &who, "auth.throttled", &what, email);
+                    let mut draft = audit::failed(draft);
+                    draft.metadata =
+                        Some(json!({ "isBreakGlassAccess": listed, "more_before": before }));
+                    self.commit(vec![], vec![draft]).await?;
                 }
                 Err(Report::new(Kind::Denied, "too many failed tries from here")
                     .hint(format!("try again in {wait}")))

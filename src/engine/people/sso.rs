@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::desk::Desk;
 use super::{audit, records, vault};
 use crate::domain::email::Email;
@@ -23,7 +25,8 @@ pub(super) struct Attempts {
 }
 
 struct Attempt {
-    idp: IdpId,
+    /// As it was configured when the attempt began.
+    idp: IdpSettings,
     pending: Box<dyn PendingSignOn>,
     uid: u32,
     tty: Option<String>,
@@ -57,13 +60,16 @@ impl Desk {
         let idp = self.idp(id)?;
         let secret = self.client_secret(&idp).await?;
         let people = &self.shared.people;
+        // One at a time for each UNIX user: who asks for many codes waits for themselves.
+        let turn = people.turn(self.origin.uid).await;
         let pending = people.sso.begin(&idp, secret.as_ref()).await.map_err(|e| report(&e))?;
+        drop(turn);
         let prompt = pending.prompt();
         let now = self.shared.now();
         let expires_at = now + Span::from_seconds(prompt.expires_in_seconds);
         let number = random_number()?;
         let Origin { uid, tty, .. } = self.origin.clone();
-        let attempt = Attempt { idp: id.clone(), pending, uid, tty, expires_at };
+        let attempt = Attempt { idp, pending, uid, tty, expires_at };
         people.attempts().add(number, attempt, now);
         Ok(Reply::SsoPrompt(SsoPromptView {
             attempt: number,
@@ -89,7 +95,7 @@ impl Desk {
         self.finish_sso(&idp, identity).await
     }
 
-    async fn wait_for_person(&self, number: u64) -> Result<(IdpId, SsoIdentity), Report> {
+    async fn wait_for_person(&self, number: u64) -> Result<(IdpSettings, SsoIdentity), Report> {
         let attempt = self.shared.people.attempts().take(number, &self.origin);
         let Attempt { idp, pending, .. } = attempt.ok_or_else(|| {
             Report::new(Kind::Denied, "there is no such sign-on at this terminal")
@@ -97,23 +103,28 @@ impl Desk {
         })?;
         let finished = pending.finish().await;
         if let Err(error) = &finished {
+            let idp = &idp.id;
             let what =
                 format!("Sign-in by SSO at {idp} failed: {}", text::shown(&error.to_string()));
-            let draft = audit::failed(audit::idp(
-                &self.shared,
-                &self.who(),
-                "auth.login.failure",
-                &what,
-                &idp,
-            ));
+            let who = self.somebody();
+            let draft = audit::idp(&self.shared, &who, "auth.login.failure", &what, idp);
+            let mut draft = audit::failed(draft);
+            draft.metadata = Some(json!({ "method": "sso", "isBreakGlassAccess": false }));
             self.commit(vec![], vec![draft]).await?;
         }
         finished.map(|identity| (idp, identity)).map_err(|error| report(&error))
     }
 
     /// Signs in whom an identity provider vouches for.
-    async fn finish_sso(&self, id: &IdpId, identity: SsoIdentity) -> Result<Reply, Report> {
+    async fn finish_sso(&self, idp: &IdpSettings, identity: SsoIdentity) -> Result<Reply, Report> {
+        let id = &idp.id;
         let mut book = self.shared.people.book().await;
+        // What was proven to settings that are others by now, or gone, proves nothing.
+        if book.directory.idp(id) != Some(idp) {
+            drop(book);
+            let why = format!("`{id}` was changed or removed meanwhile");
+            return self.refuse_sso(id, identity.email.as_ref(), &why).await;
+        }
         let (account, first) = match book.directory.sign_on(&identity, id) {
             Ok(SsoMatch::Bound(account)) => (account, None),
             Ok(SsoMatch::First(account, binding)) => (account, Some(binding)),
@@ -146,12 +157,12 @@ impl Desk {
         why: &str,
     ) -> Result<Reply, Report> {
         let what = format!("Sign-in by SSO at {idp} refused: {why}");
-        let who = self.who();
+        let who = self.somebody();
         let draft = match email {
-            Some(email) => audit::address(&self.shared, &who, "auth.login.failure", &what, email),
-            None => audit::idp(&self.shared, &who, "auth.login.failure", &what, idp),
+            Some(email) => audit::not_signed_in(&self.shared, &who, &what, email, "sso", false),
+            None => audit::failed(audit::idp(&self.shared, &who, "auth.login.failure", &what, idp)),
         };
-        self.commit(vec![], vec![audit::failed(draft)]).await?;
+        self.commit(vec![], vec![draft]).await?;
         Err(Report::new(Kind::Denied, why))
     }
 

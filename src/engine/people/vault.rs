@@ -4,7 +4,9 @@ use super::desk::Desk;
 use super::{audit, records};
 use crate::domain::audit_event::{AuditDraft, Object};
 use crate::domain::email::Email;
+use crate::domain::role::Ability;
 use crate::domain::secret::Secret;
+use crate::domain::vault::VaultState;
 use crate::engine::chronicle;
 use crate::error::{Kind, Report};
 use crate::protocol::{Reply, VaultAsk};
@@ -15,31 +17,25 @@ impl Desk {
     /// never does.
     pub(super) async fn vault(&self, ask: VaultAsk) -> Result<Reply, Report> {
         let vault = &self.shared.people.vault;
-        let done = match ask {
-            VaultAsk::Status => None,
-            VaultAsk::Unlock { passphrase } => {
-                self.unlock(&passphrase).await?;
-                None
-            }
+        match ask {
+            VaultAsk::Status => {}
+            VaultAsk::Unlock { passphrase } => self.unlock(&passphrase).await?,
             VaultAsk::ChangePassphrase { old, new } => {
-                vault.change_passphrase(&old, &new).await.map_err(|error| report(&error))?;
-                Some("Passphrase of the vault changed".to_owned())
+                self.recorded(
+                    "Passphrase of the vault changed",
+                    vault.change_passphrase(&old, &new),
+                )
+                .await?;
             }
             VaultAsk::Export { passphrase } => {
-                // What leaves must be on record first.
-                self.record_vault("Vault exported, sealed with another passphrase").await?;
-                let sealed = vault.export(&passphrase).await.map_err(|error| report(&error))?;
+                let what = "Vault exported, sealed with another passphrase";
+                let sealed = self.recorded(what, vault.export(&passphrase)).await?;
                 return Ok(Reply::Sealed(Secret::new(sealed)));
             }
             VaultAsk::Import { sealed, passphrase } => {
-                let names = vault.import(&sealed, &passphrase).await;
-                let names = names.map_err(|error| report(&error))?;
-                let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-                Some(format!("Imported into the vault: {}", names.join(", ")))
+                let what = "An export was taken into the vault";
+                self.recorded(what, vault.import(&sealed, &passphrase)).await?;
             }
-        };
-        if let Some(what) = done {
-            self.record_vault(&what).await?;
         }
         let mut status = vault.status().await;
         if self.caller.role().is_none() {
@@ -53,8 +49,12 @@ impl Desk {
     /// could sign in before. Who guesses waits as for a password.
     async fn unlock(&self, passphrase: &Secret) -> Result<(), Report> {
         let address: Email = ADDRESS.parse().map_err(|error| Report::of(Kind::Internal, &error))?;
-        let reservation = self.reserve(&address).await?;
         let people = &self.shared.people;
+        if people.vault.status().await.state == VaultState::Absent {
+            // Whoever makes it knows its passphrase from then on.
+            self.caller.may(Ability::Vault)?;
+        }
+        let reservation = self.reserve(&address).await?;
         let unlocked = {
             let _turn = people.turn(self.origin.uid).await;
             people.vault.unlock(passphrase).await
@@ -74,8 +74,19 @@ impl Desk {
         unlocked.map_err(|error| report(&error))
     }
 
-    async fn record_vault(&self, what: &str) -> Result<(), Report> {
-        self.commit(vec![], vec![self.vault_draft(what)]).await
+    /// Does something to the vault that stands in the audit first; where it then fails, so does that.
+    async fn recorded<T>(
+        &self,
+        what: &str,
+        doing: impl Future<Output = Result<T, VaultError>>,
+    ) -> Result<T, Report> {
+        self.commit(vec![], vec![self.vault_draft(what)]).await?;
+        let done = doing.await;
+        if let Err(error) = &done {
+            let draft = self.vault_draft(&format!("{what}: not done: {error}"));
+            self.commit(vec![], vec![audit::failed(draft)]).await?;
+        }
+        done.map_err(|error| report(&error))
     }
 
     fn vault_draft(&self, what: &str) -> AuditDraft {

@@ -22,9 +22,6 @@ impl People {
             me: None,
             idps,
         };
-        let members = directory.accounts().filter(|account| account.member);
-        let members = members.map(|account| account.id).collect();
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(members);
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 

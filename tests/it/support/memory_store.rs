@@ -115,7 +115,9 @@ impl Store for MemoryStore {
         before: Option<u64>,
     ) -> Result<Vec<AuditEvent>, StoreError> {
         let state = self.state.lock().unwrap();
-        let until = before.map_or(state.audit.len(), |seq| seq as usize - 1);
+        let until = before.map_or(state.audit.len(), |seq| {
+            (seq as usize).saturating_sub(1).min(state.audit.len())
+        });
         Ok(state.audit[until.saturating_sub(limit as usize)..until].to_vec())
     }
 

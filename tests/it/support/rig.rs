@@ -1,7 +1,7 @@
 //! An engine on a store in memory, with a real target on loopback.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use breakglass::domain::catalogue::Catalogue;
 use breakglass::domain::connect::EndpointAddress;
@@ -31,6 +31,8 @@ pub struct Rig {
     pub providers: Vec<Arc<dyn Provider>>,
     pub sso: ToldSso,
     pub idps: Vec<IdpSettings>,
+    /// What the configuration has become since it was last read.
+    written: Arc<Mutex<Option<Vec<IdpSettings>>>>,
     sockets: tempfile::TempDir,
 }
 
@@ -45,7 +47,12 @@ impl Rig {
     pub fn with(providers: Vec<Arc<dyn Provider>>) -> Self {
         let store = Arc::new(MemoryStore::default());
         let (sso, sockets) = (ToldSso::default(), tempfile::tempdir().unwrap());
-        Self { store, providers, sso, idps: vec![], sockets }
+        Self { store, providers, sso, idps: vec![], written: Arc::default(), sockets }
+    }
+
+    /// Somebody has changed the identity providers in the configuration.
+    pub fn reconfigure(&self, idps: Vec<IdpSettings>) {
+        *self.written.lock().unwrap() = Some(idps);
     }
 
     /// Starts an engine on the store, at whose handle an Owner is signed in.
@@ -76,7 +83,10 @@ impl Rig {
             idps: self.idps.clone(),
             people: people::parts(&self.sso),
             providers: self.providers.iter().map(installed).collect(),
-            settings: Arc::new(Forgets),
+            settings: Arc::new(Forgets {
+                idps: self.idps.clone(),
+                written: Arc::clone(&self.written),
+            }),
             installation: InstallationId::from_random([1, 2, 3, 4, 5, 6]),
             operator: Operator::unix(rustix::process::getuid().as_raw(), "ana"),
             host: "jump\u{1b}[2J".into(),
@@ -91,24 +101,35 @@ impl Rig {
     }
 }
 
-/// Keeps nothing: what is switched is switched for this engine.
-struct Forgets;
+/// Keeps identity providers in memory; what is switched is switched for this engine.
+struct Forgets {
+    idps: Vec<IdpSettings>,
+    written: Arc<Mutex<Option<Vec<IdpSettings>>>>,
+}
 
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
         Ok(())
     }
 
-    fn put_idp(&self, _: &IdpSettings) -> Result<(), Report> {
+    fn put_idp(&self, settings: &IdpSettings) -> Result<(), Report> {
+        let mut idps = self.idps.clone();
+        idps.retain(|idp| idp.id != settings.id);
+        idps.push(settings.clone());
+        *self.written.lock().unwrap() = Some(idps);
         Ok(())
     }
 
-    fn remove_idp(&self, _: &IdpId) -> Result<(), Report> {
+    fn remove_idp(&self, gone: &IdpId) -> Result<(), Report> {
+        let idps = self.idps.iter().filter(|idp| idp.id != *gone).cloned().collect();
+        *self.written.lock().unwrap() = Some(idps);
         Ok(())
     }
 
     fn changed(&self) -> Option<Result<Rules, Report>> {
-        None
+        let idps = self.written.lock().unwrap().take()?;
+        let (catalogue, enabled) = (Catalogue::default(), vec![]);
+        Some(Ok(Rules { catalogue, policy: policy(), enabled, idps }))
     }
 }
 
