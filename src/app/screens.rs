@@ -46,6 +46,8 @@ pub(super) async fn run(world: &World, mut out: Output) -> Result<u8, Report> {
         tui::run(engine, options(false)).await?;
         return Ok(0);
     }
+    // Who signed in at this terminal is not asked again by an engine that this process hosts.
+    let token = TokenFile::new(world).read()?;
     // A long catalogue is read while the store is opened.
     let loading = std::thread::spawn({
         let world = world.clone();
@@ -56,7 +58,10 @@ pub(super) async fn run(world: &World, mut out: Output) -> Result<u8, Report> {
         settings::configured(world, loaded, lives)
     };
     match Host::start(world, configured, false, Parcel::pack(vec![])).await {
-        Ok(host) => hosted(world, host, options(true), &mut out).await,
+        Ok(host) => {
+            let engine = host.handle.signed_in(token);
+            hosted(world, host, engine, options(true), &mut out).await
+        }
         Err(NoHost::Held(_)) => {
             let engine = reach.soon().await?;
             tui::run(engine, options(false)).await?;
@@ -98,11 +103,11 @@ async fn plainly(world: &World, out: Output) -> Result<u8, Report> {
 async fn hosted(
     world: &World,
     host: Host,
+    engine: EngineHandle,
     options: Options,
     out: &mut Output,
 ) -> Result<u8, Report> {
-    let engine = host.handle.clone();
-    let exit = tui::run(engine.clone(), options).await;
+    let exit = tui::run(engine, options).await;
     let heard = matches!(exit, Ok(Exit { cause: Cause::Asked | Cause::Panicked, .. }) | Err(_));
     let live = host.running.control.live().await;
     if live.is_empty() {
