@@ -10,7 +10,8 @@ use crate::domain::text::shown;
 /// directory of the user.
 ///
 /// The process connects to the bus once, at the first call. Where that fails it stays failed, and
-/// the keyring is not the vault until the next start; one that is restarted meanwhile is found.
+/// the keyring is not the vault until the next start. One that is started anew meanwhile knows
+/// nothing of the session that was opened with it (`NoSession`), and is of use after the next start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SecretService;
 
