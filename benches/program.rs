@@ -34,6 +34,8 @@ const TARGETS: usize = 10_000;
 const SESSIONS: usize = 10_000;
 const STARTS: usize = 15;
 const KEYS: usize = 300;
+const OWNER: &str = "ana@example.com";
+const PASSWORD: &str = "seven kettles under the bridge";
 const IDLE: Duration = Duration::from_secs(10);
 
 fn main() -> Outcome<()> {
@@ -41,19 +43,19 @@ fn main() -> Outcome<()> {
     prepare(home.path())?;
     println!("10,000 targets, 10,000 past sessions, 80x24, a terminal that answers no query");
 
-    let hosted = median(STARTS, || first_frame(home.path()))?;
+    let hosted = median(STARTS, || first_frame(home.path(), Engine::InTheFace))?;
     println!("first frame, hosting the engine      {hosted:>9.1?}");
-    let face = Face::start(home.path())?;
+    let face = Face::start(home.path(), Engine::InTheFace)?;
     println!("RSS of screens that host the engine  {:>9} KiB", face.rss()?);
     face.quit()?;
 
     let target = std::net::TcpListener::bind("127.0.0.1:0")?;
     let engine = start_engine(home.path(), target.local_addr()?.port())?;
-    let attached = median(STARTS, || first_frame(home.path()))?;
+    let attached = median(STARTS, || first_frame(home.path(), Engine::Apart))?;
     println!("first frame, attached                {attached:>9.1?}");
     println!("RSS of the engine                    {:>9} KiB", rss(engine)?);
 
-    let mut face = Face::start(home.path())?;
+    let mut face = Face::start(home.path(), Engine::Apart)?;
     println!("RSS of attached screens              {:>9} KiB", face.rss()?);
     let keys = face.keys(b"j", KEYS)?;
     println!("cursor key to screen, p50            {:>9.1?}", keys.time(50));
@@ -82,7 +84,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Makes the configuration and the past.
+/// Makes the configuration, the past and the Owner, who is signed in where this program runs.
 fn prepare(home: &Path) -> Outcome<()> {
     let config = home.join(".config/breakglass");
     std::fs::create_dir_all(&config)?;
@@ -109,8 +111,12 @@ fn prepare(home: &Path) -> Outcome<()> {
             appended??;
         }
         store.close().await;
-        Ok(())
-    })
+        Outcome::Ok(())
+    })?;
+    let password = format!("{PASSWORD}\n");
+    verb_told(home, &["init", "--email", OWNER, "--password-stdin"], &password)?;
+    verb(home, &["engine", "stop"])?;
+    Ok(())
 }
 
 fn past(number: usize) -> Outcome<Batch> {
@@ -176,13 +182,22 @@ fn start_engine(home: &Path, port: u16) -> Outcome<u32> {
 }
 
 fn verb(home: &Path, arguments: &[&str]) -> Outcome<Vec<u8>> {
-    let output = Command::new(PROGRAM)
+    verb_told(home, arguments, "")
+}
+
+/// Runs a verb with this on its standard input.
+fn verb_told(home: &Path, arguments: &[&str], input: &str) -> Outcome<Vec<u8>> {
+    let mut child = Command::new(PROGRAM)
         .args(arguments)
         .env_clear()
         .env("HOME", home)
         .env("LANG", "C.UTF-8")
-        .stdin(Stdio::null())
-        .output()?;
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().ok_or("the verb has no standard input")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
@@ -191,14 +206,23 @@ fn verb(home: &Path, arguments: &[&str]) -> Outcome<Vec<u8>> {
 }
 
 /// The time from the start to a whole first frame.
-fn first_frame(home: &Path) -> Outcome<Duration> {
-    let face = Face::start(home)?;
+fn first_frame(home: &Path, engine: Engine) -> Outcome<Duration> {
+    let face = Face::start(home, engine)?;
     let took = face.first_frame;
     face.quit()?;
     Ok(took)
 }
 
-/// The screens in a terminal.
+/// Where the engine is.
+#[derive(Clone, Copy, PartialEq)]
+enum Engine {
+    /// In the process of the screens.
+    InTheFace,
+    /// In a process of its own, which runs already.
+    Apart,
+}
+
+/// The screens in a terminal at which the Owner is signed in.
 struct Face {
     child: Box<dyn Child + Send + Sync>,
     writer: Box<dyn Write + Send>,
@@ -208,16 +232,20 @@ struct Face {
 }
 
 impl Face {
-    fn start(home: &Path) -> Outcome<Self> {
+    fn start(home: &Path, engine: Engine) -> Outcome<Self> {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size)?;
-        let mut command = CommandBuilder::new(PROGRAM);
-        command.env_clear();
-        command.env("HOME", home);
-        command.env("TERM", "xterm-256color");
-        command.env("LANG", "C.UTF-8");
+        let program = |arguments: &[&str]| {
+            let mut command = CommandBuilder::new(PROGRAM);
+            command.args(arguments);
+            command.env_clear();
+            command.env("HOME", home);
+            command.env("TERM", "xterm-256color");
+            command.env("LANG", "C.UTF-8");
+            command
+        };
         let mut reader = pair.master.try_clone_reader()?;
-        let writer = pair.master.take_writer()?;
+        let mut writer = pair.master.take_writer()?;
         let (sender, output) = channel();
         thread::spawn(move || {
             let mut buffer = [0; 65536];
@@ -230,8 +258,21 @@ impl Face {
                 }
             }
         });
+        let mut login = pair.slave.spawn_command(program(&["login", "--email", OWNER]))?;
+        let mut said = vec![];
+        while !String::from_utf8_lossy(&said).contains("Password:") {
+            said.extend(output.recv_timeout(Duration::from_secs(20))?);
+        }
+        write!(writer, "{PASSWORD}\r")?;
+        if !login.wait()?.success() {
+            return Err("nobody could sign in".into());
+        }
+        if engine == Engine::InTheFace {
+            verb(home, &["engine", "stop"])?;
+        }
+        while output.recv_timeout(Duration::from_millis(50)).is_ok() {}
         let begun = Instant::now();
-        let child = pair.slave.spawn_command(command)?;
+        let child = pair.slave.spawn_command(program(&[]))?;
         drop(pair.slave);
         let (rows, columns) =
             (NonZeroU16::MIN.saturating_add(23), NonZeroU16::MIN.saturating_add(79));
