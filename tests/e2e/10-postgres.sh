@@ -27,6 +27,9 @@ TOML
 chown -R "$OPERATOR:$OPERATOR" "$WORK/home-$OPERATOR"
 
 check "the configuration is right" bg config check
+refuse "before there is an Owner nothing opens" 4 bg open orders-db --reason "INC-42"
+says "and it says what to do" "breakglass init --email"
+become_owner
 check "a dry run shows the path and does nothing" \
     bg open orders-db --reason "INC-42" --for 30m --plan
 says "the plan says why" "the target answers from this host"
@@ -127,5 +130,8 @@ refuse "a configuration that breaks blocks opening" 3 bg open reports-db --reaso
 sed -i '$d' "$CONFIG/config.toml"
 check "and no more once it is mended" bg open reports-db --reason "INC-47" --for 5m
 check "all can be ended" bg end --all
+check "the operator signs out" bg logout
+refuse "then nothing opens" 4 bg open orders-db --reason "INC-48"
+says "and it says what to do" "breakglass login"
 check "the engine stops when nothing lives" bg engine stop
 until_true "and no process is left" no_engine_left

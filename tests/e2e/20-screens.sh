@@ -25,7 +25,16 @@ inside="setpriv --reuid $OPERATOR --regid $OPERATOR --clear-groups env -i HOME=$
 inside="$inside PATH=$PATH TERM=screen-256color LANG=C.UTF-8 XDG_RUNTIME_DIR=$WORK/run-$OPERATOR"
 mux new-session -d -s walk -x 100 -y 30 "$inside sh"
 mux send-keys -t walk "$BREAKGLASS" Enter
-until_true "the screens open on the Sessions tab" shows "Sessions"
+until_true "the first start asks who the Owner is" shows "First start, step 1 of 3"
+type_in "$OWNER"
+until_true "and for a password" shows "First start, step 2 of 3"
+type_in "$PASSWORD"
+type_in "$PASSWORD"
+until_true "and says what an Owner is" shows "Step 3 of 3: you are the Owner"
+mux send-keys -t walk Enter
+until_true "the screens open on the Sessions tab" shows "No session yet"
+sign_in "$OWNER" "$PASSWORD" >/dev/null 2>&1 || fail "another face cannot sign in"
+ok "another face signs in for itself"
 mux send-keys -t walk o
 until_true "o asks what to open" shows "orders-db"
 mux send-keys -t walk orders Enter
@@ -52,6 +61,7 @@ until_true "the screens leave and say that the session goes on" shows "in the ba
 [ "$(ask)" = 42 ] || fail "the endpoint did not survive the hand-over"
 ok "the endpoint is where it was, in another process"
 mux send-keys -t walk "$BREAKGLASS" Enter
+sign_in_at_screens
 until_true "the screens come back to it" shows "Active"
 mux send-keys -t walk e
 until_true "e asks before it ends" shows "end the session"

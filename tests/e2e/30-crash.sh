@@ -16,6 +16,7 @@ ask() { as "$OPERATOR" psql -h 127.0.0.1 -p "$1" -U ana -d postgres -Atc 'select
 
 active() { [ "$(bg show "$1" --json | field state | tr '[:upper:]' '[:lower:]')" = active ]; }
 
+become_owner
 id=$(open_one | field id)
 port=$(port_of "$id")
 ends=$(bg show "$id" --json | field lease_ends_at)
@@ -78,8 +79,10 @@ refuse "an engine that cannot be spoken to is no absent engine" 5 bg engine stat
 says "and its process is named" "kill $pid"
 kill "$pid"
 until_true "the engine has left" no_engine_left
-bg sessions >/dev/null
-until_true "after that the session is taken up, on its port" ask "$port"
+refuse "the sign-in of the terminal went with its directory" 4 bg sessions
+until_true "yet the session is taken up, on its port" ask "$port"
+sign_in "$OWNER" "$PASSWORD" >/dev/null 2>&1 || fail "nobody can sign in again"
+ok "the operator signs in again"
 check "and can be ended" bg end "$id"
 
 # A newer database and a damaged one are refused and left as they are.

@@ -24,7 +24,7 @@ no_screens() { ! screens >/dev/null; }
 engines() { pgrep -n -u "$OPERATOR" -f "engine --detached"; }
 open_in_screens() {
     mux send-keys -t walk "$BREAKGLASS" Enter
-    until_true "the screens open" shows "Break-Glass Users"
+    sign_in_at_screens
     mux send-keys -t walk o
     until_true "o asks what to open" shows "Open a session"
     mux send-keys -t walk "127.0.0.1:$PGPORT_REAL" Enter
@@ -38,6 +38,10 @@ one_id() {
     bg sessions --json | python3 -c \
         "import json,sys; print(json.load(sys.stdin)['sessions'][0]['id'])"
 }
+
+become_owner
+check "the engine that made the account leaves" bg engine stop
+until_true "and is gone" no_engine_left
 
 terminal
 open_in_screens
@@ -70,6 +74,7 @@ kill -TERM "$(screens)"
 until_true "SIGTERM: the screens leave and say what goes on" shows "goes on"
 until_true "and the endpoint answers" ask "$port"
 mux send-keys -t walk "clear; stty -a | grep -o ' echo '; $BREAKGLASS" Enter
+sign_in_at_screens
 until_true "the next screens find it" shows "Active"
 kill -9 "$(screens)"
 until_true "kill -9 of a face harms nobody" ask "$port"
@@ -78,8 +83,19 @@ bg engine stop >/dev/null 2>&1 || true
 mux kill-server
 
 terminal
-mux send-keys -t walk "$BREAKGLASS" Enter
-until_true "screens once more" shows "Break-Glass Users"
+mux send-keys -t walk "clear; $BREAKGLASS login --email $OWNER" Enter
+until_true "the command line asks for the password" shows "Password:"
+type_in "$PASSWORD"
+until_true "and lets the operator in" shows "signed in by password"
+mux send-keys -t walk "clear; $BREAKGLASS" Enter
+until_true "who signed in at a terminal is not asked again: by an engine that runs" \
+    shows "Break-Glass Users"
+mux send-keys -t walk q
+until_true "q leaves" no_screens
+bg engine stop >/dev/null 2>&1 || true
+until_true "no engine is left" no_engine_left
+mux send-keys -t walk "clear; $BREAKGLASS" Enter
+until_true "nor by one that the screens host" shows "Break-Glass Users"
 mux send-keys -t walk C-z
 until_true "Ctrl-Z gives the shell back" shows "topped"
 mux send-keys -t walk "fg" Enter
@@ -101,9 +117,12 @@ ok "a dumb terminal gets plain lines"
 
 bytes_of() {
     server=$((server + 1))
-    mux new-session -d -s walk -x 80 -y 24 "$inside $1 sh -c 'sleep 1; exec $BREAKGLASS'"
+    # A new terminal may have the number of one that is gone, and with it what was left there.
+    mux new-session -d -s walk -x 80 -y 24 \
+        "$inside $1 sh -c 'sleep 1; $BREAKGLASS logout 2>/dev/null; exec $BREAKGLASS'"
     mux pipe-pane -t walk "cat >'$2'"
-    until_true "screens with $1" shows "Break-Glass Users"
+    say "  screens with $1:"
+    sign_in_at_screens
     mux send-keys -t walk 1
     sleep 0.3
     mux send-keys -t walk 4

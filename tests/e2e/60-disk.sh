@@ -13,6 +13,7 @@ open_one() {
     bg_here open --address "127.0.0.1:$PGPORT_REAL" --kind postgres --reason "INC-8" --json
 }
 
+become_owner --state-dir "$STATE"
 open_one >"$WORK/open.json"
 id=$(field id <"$WORK/open.json")
 ok "a session is open on a small disk"

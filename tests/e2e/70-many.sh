@@ -12,6 +12,7 @@ socat "TCP-LISTEN:$real,bind=127.0.0.1,reuseaddr,fork,backlog=1024,max-children=
 target=$!
 trap 'kill $target 2>/dev/null || true' EXIT
 until_true "the target listens" sh -c "ss -ltn | grep -q 127.0.0.1:$real"
+become_owner
 id=$(bg open --address "127.0.0.1:$real" --kind tcp --reason "INC-10" --json | field id)
 port=$(port_of "$id")
 

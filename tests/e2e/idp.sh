@@ -6,6 +6,8 @@
 #   free_port                       a port on which nobody listens
 #   approve CODE PERSON [deny]      the half of the sign-in that happens in a browser
 
+# The client secret of `breakglass-confidential`, as server.mjs has it.
+IDP_SECRET=e2e-secret-of-breakglass
 IDP_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/idp" && pwd)
 
 install_idp() {

@@ -3,6 +3,8 @@
 set -euo pipefail
 
 passed=0
+# Where a walk speaks to, also while a check keeps what a command prints.
+exec 9>&1
 
 say() { printf '%s\n' "$*"; }
 
@@ -14,7 +16,12 @@ ok() {
 
 # fail WHAT: the walk is over, and everything that helps to see why is shown.
 fail() {
+    exec >&9
     say "  FAIL $*"
+    if declare -F mux >/dev/null; then
+        say "--- the screen"
+        mux capture-pane -p -t walk 2>/dev/null || true
+    fi
     if [ -n "${STATE:-}" ]; then
         say "--- the engine's log"
         tail -n 40 "$STATE"/breakglass*.log 2>/dev/null || true
@@ -26,7 +33,10 @@ fail() {
 check() {
     local name=$1
     shift
-    if "$@" >"$WORK/check.out" 2>&1; then
+    local got=0
+    "$@" >"$WORK/check.out" 2>&1 || got=$?
+    cat "$WORK/check.out" >>"$WORK/said.out"
+    if [ "$got" = 0 ]; then
         ok "$name"
     else
         cat "$WORK/check.out"
@@ -39,6 +49,7 @@ refuse() {
     local name=$1 code=$2 got=0
     shift 2
     "$@" >"$WORK/check.out" 2>&1 || got=$?
+    cat "$WORK/check.out" >>"$WORK/said.out"
     if [ "$got" = "$code" ]; then
         ok "$name"
     else
@@ -83,6 +94,81 @@ as() {
 
 # bg ARGS...: the program, as the operator.
 bg() { as "$OPERATOR" "$BREAKGLASS" "$@"; }
+
+# What the walks type where a secret is asked for. All of it holds one word that stands nowhere else,
+# so that it can be looked for.
+OWNER=ana@example.com
+CANARY=wq7-vole-canary
+PASSWORD="$CANARY of the Owner"
+
+# become_owner [ARGS...]: the operator becomes the first Owner, signed in at this terminal.
+become_owner() {
+    printf '%s\n' "$PASSWORD" >"$WORK/typed"
+    check "the operator becomes the first Owner" \
+        bg "$@" init --email "$OWNER" --password-stdin <"$WORK/typed"
+    rm "$WORK/typed"
+}
+
+# sign_in EMAIL PASSWORD [ARGS...]: somebody signs in at this terminal; its exit code is passed on.
+sign_in() {
+    local email=$1 password=$2
+    shift 2
+    printf '%s\n' "$password" | bg "$@" login --email "$email" --password-stdin
+}
+
+# press KEYS...: presses keys in the walk's terminal. The walk says what `mux` is.
+press() { mux send-keys -t walk "$@"; }
+
+# type_in TEXT: types it as it stands, and presses Enter.
+type_in() {
+    press -l -- "$1"
+    press Enter
+}
+
+# sign_in_at_screens: the Owner answers the sign-in screen. The walk says what it `shows`.
+sign_in_at_screens() {
+    until_true "the screens ask who it is" shows "enter sign in"
+    type_in "$OWNER"
+    type_in "$PASSWORD"
+    until_true "and show what there is to whom they know" shows "Break-Glass Users"
+}
+
+# watch_processes: notes what anybody could read of the operator's processes, until the walk ends.
+watch_processes() {
+    while sleep 0.05; do
+        ps -ww -u "$OPERATOR" -o args= || true
+        cat $(pgrep -u "$OPERATOR" | sed 's,.*,/proc/&/environ,') </dev/null | tr '\0' '\n' || true
+    done >"$WORK/processes.out" 2>/dev/null &
+    watcher=$!
+}
+
+stop_watching() { kill "$watcher" 2>/dev/null || true; }
+
+# nowhere NAME SECRET: it stands, plain or in base64, in no file of the operator's (state, journal,
+# log, configuration, sign-in), in nothing that was printed, nowhere in the audit, and in no
+# process's arguments or environment.
+nowhere() {
+    bg audit tail -n 1000 --json >"$WORK/audit.json" 2>&1 || true
+    if python3 - "$2" "$WORK" <<'PY' >"$WORK/nowhere.out"; then
+import base64, os, sys
+secret, room = sys.argv[1].encode(), sys.argv[2]
+forms = [secret] + [base64.b64encode(secret[cut:len(secret) - (len(secret) - cut) % 3]) for cut in range(3)]
+read, bad = 0, []
+for folder, _, names in os.walk(room):
+    for name in names:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            data = open(path, "rb").read()
+            read += 1
+            bad += [path] if any(form in data for form in forms) else []
+print(read, "files;", *bad)
+sys.exit(bool(bad) or read < 8)
+PY
+        ok "$1 ($(wc -l <"$WORK/processes.out") lines of processes)"
+    else
+        fail "$1: $(cat "$WORK/nowhere.out")"
+    fi
+}
 
 # field NAME: a field of the one session in a JSON document on standard input.
 field() { python3 -c "import json,sys; print(json.load(sys.stdin)['session']['$1'])"; }
