@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::id::{InstallationId, SecretName};
 use crate::domain::secret::Secret;
-use crate::domain::vault::VaultStatus;
+use crate::domain::vault::{Backend, VaultStatus};
 use crate::vault::choose::{self, VaultChoice};
 use crate::vault::{Vault, VaultError};
 
@@ -34,9 +34,28 @@ impl LateVault {
 
     async fn vault(&self) -> &dyn Vault {
         let open = || async {
-            choose::open(self.choice, self.file.clone(), self.uid, self.installation.clone()).await
+            // A keyring that is locked at this start must not give way to a new file, behind which
+            // what is in it would be lost.
+            let choice = match self.choice {
+                VaultChoice::Auto if self.mark().exists() => VaultChoice::Keyring,
+                choice => choice,
+            };
+            choose::open(choice, self.file.clone(), self.uid, self.installation.clone()).await
         };
         self.opened.get_or_init(open).await.as_ref()
+    }
+
+    /// The file whose being there says that secrets were put into the keyring.
+    fn mark(&self) -> PathBuf {
+        self.file.with_extension("keyring")
+    }
+
+    /// Notes that there is something in the keyring now.
+    async fn note_keyring(&self) {
+        let in_keyring = self.vault().await.status().await.backend == Backend::Keyring;
+        if in_keyring && let Err(error) = File::create(self.mark()) {
+            tracing::warn!(%error, "that the keyring is the vault could not be noted");
+        }
     }
 }
 
@@ -51,7 +70,9 @@ impl Vault for LateVault {
     }
 
     async fn put(&self, name: &SecretName, secret: &Secret) -> Result<(), VaultError> {
-        self.vault().await.put(name, secret).await
+        self.vault().await.put(name, secret).await?;
+        self.note_keyring().await;
+        Ok(())
     }
 
     async fn remove(&self, name: &SecretName) -> Result<(), VaultError> {
@@ -87,7 +108,9 @@ impl Vault for LateVault {
         sealed: &str,
         passphrase: &Secret,
     ) -> Result<Vec<SecretName>, VaultError> {
-        self.vault().await.import(sealed, passphrase).await
+        let names = self.vault().await.import(sealed, passphrase).await?;
+        self.note_keyring().await;
+        Ok(names)
     }
 }
 
@@ -123,6 +146,19 @@ const KEY_BYTES_MAX: usize = 1_024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_keyring_that_held_something_is_not_given_up_for_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("vault");
+        std::fs::write(dir.path().join("vault.keyring"), "").unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        let installation = InstallationId::from_random([1; 6]);
+        let vault = LateVault::new(VaultChoice::Auto, file.clone(), uid, installation);
+        assert_eq!(vault.status().await.backend, Backend::Keyring, "whether it answers or not");
+        assert!(vault.unlock(&Secret::new("a passphrase of a file")).await.is_err());
+        assert!(!file.exists());
+    }
 
     #[test]
     fn a_key_goes_from_hand_to_hand() {

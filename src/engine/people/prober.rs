@@ -105,7 +105,7 @@ impl Desk {
 }
 
 /// How long a look counts as one made just now.
-const FRESH: Span = Span::from_seconds(30);
+const FRESH: Span = Span::from_seconds(5);
 
 /// How long a sign-in waits for an identity provider that may be down.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -228,7 +228,7 @@ fn more_of(row: Row<'_>, signs: &Signs) -> Vec<String> {
             let due =
                 (listed.proof_due && listed.stale.is_none()).then(|| match listed.proven_at {
                     None => {
-                        "last proven: never; they press p here, or sign in by password".to_owned()
+                        "last proven: never; they press p here and type their password".to_owned()
                     }
                     Some(_) => "last proven more than 90 days ago; they press p here".to_owned(),
                 });
