@@ -74,6 +74,28 @@ pub enum ConfigError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others than its owner and its group may enter it, or the group may write to it.
+    #[error("`{}` is open to more than its group (mode {mode:04o})", path_shown(.path))]
+    OpenToOthers {
+        /// What they may enter.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A secret that others may read.
+    #[error("`{}` may be read by others (mode {mode:04o})", path_shown(.path))]
+    ReadableByOthers {
+        /// What they may read.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is empty, no text, or too long for a secret.
+    #[error("`{}` is not one line of text with at most 4096 bytes", path_shown(.path))]
+    NoSecret {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no home directory to put things under.
     #[error("there is no home directory to keep state in")]
     NoHome,
@@ -139,6 +161,9 @@ impl ConfigError {
             Self::WritableByOthers { path, .. } => {
                 Some(format!("check what it says, then: chmod go-w {}", quoted(path)))
             }
+            Self::OpenToOthers { path, .. } => Some(format!("chmod 750 {}", quoted(path))),
+            Self::ReadableByOthers { path, .. } => Some(format!("chmod 600 {}", quoted(path))),
+            Self::NoSecret { path } => Some(format!("ls -l {}", quoted(path))),
             Self::NoHome => Some("set HOME, or name the state directory with --state-dir".into()),
             Self::Relative(_) => Some("write the whole path, from `/` on".into()),
             Self::Unreadable { path, .. } | Self::Unwritable { path, .. } => {

@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use super::error::ConfigError;
+use crate::domain::secret::Secret;
 
 /// The longest configuration, in bytes.
 pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The longest secret in a file, in bytes.
+pub const SECRET_BYTES_MAX: usize = 4096;
 
 /// Reads a file that only `uid` and root may write; `None` where there is none.
 ///
@@ -66,7 +71,89 @@ pub fn private_dir(path: &Path, uid: u32) -> Result<(), ConfigError> {
     if stat.st_mode & 0o7777 != 0o700 {
         rustix::fs::fchmod(&dir, Mode::RWXU).map_err(unwritable)?;
     }
+    check_all_above(path, uid)
+}
+
+/// Makes sure that a directory is `uid`'s, and that nobody but `uid` and its group may enter it, as
+/// systemd makes a `RuntimeDirectory=` with mode 0750. Returns the group.
+///
+/// # Errors
+///
+/// When it is not there, is not like that, or when somebody else could put another directory in its
+/// place.
+pub fn group_dir(path: &Path, uid: u32) -> Result<u32, ConfigError> {
+    let stat = real_dir(path)?;
+    if stat.st_uid != uid {
+        return Err(ConfigError::Foreign { path: path.to_owned(), owner: stat.st_uid, uid });
+    }
+    let mode = stat.st_mode & 0o7777;
+    if mode & 0o027 != 0 {
+        return Err(ConfigError::OpenToOthers { path: path.to_owned(), mode });
+    }
+    check_all_above(path, uid)?;
+    Ok(stat.st_gid)
+}
+
+/// Returns the owner of a directory to which only that owner may write, and whose place only root
+/// and that owner decide: whatever is in it, they have put there.
+///
+/// # Errors
+///
+/// When it is not like that.
+pub fn host_dir(path: &Path) -> Result<u32, ConfigError> {
+    let stat = real_dir(path)?;
+    check_mode(path, &stat)?;
+    check_all_above(path, stat.st_uid)?;
+    Ok(stat.st_uid)
+}
+
+fn real_dir(path: &Path) -> Result<Stat, ConfigError> {
+    let stat = rustix::fs::lstat(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source: io::Error::from(source),
+    })?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        return Err(wrong_kind(path, "directory"));
+    }
+    Ok(stat)
+}
+
+fn check_all_above(path: &Path, uid: u32) -> Result<(), ConfigError> {
     resolved(path)?.ancestors().skip(1).try_for_each(|above| check_above(above, uid))
+}
+
+/// Reads a file that holds one secret and belongs to `uid` or to root.
+///
+/// Of root's, its group may read too: systemd lends a credential by an access control list, which
+/// shows in those bits (systemd.exec(5), `LoadCredential=`).
+///
+/// # Errors
+///
+/// When others may read or write it, a link or something else stands there, or it holds no secret.
+pub fn secret_file(path: &Path, uid: u32) -> Result<Secret, ConfigError> {
+    if is_link(path) {
+        return Err(wrong_kind(path, "regular file"));
+    }
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let file = open(path, uid)?.ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
+    let stat = rustix::fs::fstat(&file).map_err(|errno| unreadable(errno.into()))?;
+    let closed = if stat.st_uid == 0 && uid != 0 { 0o007 } else { 0o077 };
+    if stat.st_mode & closed != 0 {
+        let mode = stat.st_mode & 0o7777;
+        return Err(ConfigError::ReadableByOthers { path: path.to_owned(), mode });
+    }
+    let no_secret = || ConfigError::NoSecret { path: path.to_owned() };
+    let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX + 2));
+    let read = file.take(SECRET_BYTES_MAX as u64 + 2).read_to_string(&mut text);
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => no_secret(),
+        _ => unreadable(error),
+    })?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    if line.is_empty() || line.len() > SECRET_BYTES_MAX || line.contains(char::is_control) {
+        return Err(no_secret());
+    }
+    Ok(Secret::new(line.to_owned()))
 }
 
 /// True for a directory that only `uid` may enter.

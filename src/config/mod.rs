@@ -32,7 +32,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
-pub use guard::{FILE_BYTES_MAX, private_dir};
+pub use guard::{FILE_BYTES_MAX, SECRET_BYTES_MAX, group_dir, host_dir, private_dir, secret_file};
 pub use identity::IDENTITY_PROVIDERS_MAX;
 pub use paths::{Environment, Overrides, Places};
 pub use show::show;

@@ -9,6 +9,9 @@
 //! The runtime directory is used only where it is private to the user and outlives the login, and
 //! where the state is in its usual place: two states never share a socket.
 //!
+//! An engine of the whole host ignores all that: `/etc/breakglass/config.toml`, `/var/lib/breakglass`
+//! and `/run/breakglass` (File Hierarchy Standard 3.0).
+//!
 //! (XDG Base Directory Specification 0.8.) Nothing is ever looked for in the current directory.
 
 use std::path::{Path, PathBuf};
@@ -73,6 +76,22 @@ pub struct Places {
 }
 
 impl Places {
+    /// Where things live of the engine of a whole host. `root` is `/`; tests have another one.
+    #[must_use]
+    pub fn of_host(root: &Path) -> Self {
+        Self {
+            config_file: root.join("etc").join(FOLDER).join("config.toml"),
+            state_dir: root.join("var/lib").join(FOLDER),
+            runtime_dir: root.join("run").join(FOLDER),
+        }
+    }
+
+    /// The engine's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.runtime_dir.join("engine.sock")
+    }
+
     /// Works out where things live; touches nothing.
     ///
     /// # Errors
@@ -188,6 +207,14 @@ mod tests {
         /srv/state
         /srv/state/run
         ");
+    }
+
+    #[test]
+    fn the_engine_of_a_host_has_fixed_places() {
+        let places = Places::of_host(Path::new("/"));
+        assert_eq!(places.config_file, Path::new("/etc/breakglass/config.toml"));
+        assert_eq!(places.state_dir, Path::new("/var/lib/breakglass"));
+        assert_eq!(places.socket(), Path::new("/run/breakglass/engine.sock"));
     }
 
     #[test]
