@@ -213,11 +213,12 @@ fn wanted(
             forward::Listen::Loopback { port: Some(*port) }
         }
         (Some(EndpointAddress::Unix { path }), _) => {
-            forward::Listen::Unix { path: PathBuf::from(path) }
+            forward::Listen::Unix { path: PathBuf::from(path), owner: action.owner }
         }
         (None, Listen::Loopback { port }) => forward::Listen::Loopback { port: *port },
         (None, Listen::Unix) => {
-            forward::Listen::Unix { path: socket_path(action.kind, sockets_dir, session) }
+            let path = socket_path(action.kind, sockets_dir, session);
+            forward::Listen::Unix { path, owner: action.owner }
         }
     }
 }

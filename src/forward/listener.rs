@@ -7,7 +7,9 @@
 //!   while a port on which somebody else listens stays theirs.
 //! - **A socket file** is born with mode 0600: the mode is set on the descriptor before `bind`
 //!   makes the file, so there is no moment with a wider one, whatever the umask. Its folder must be
-//!   0700 and ours. A file left by a dead process is told from a live one by connecting to it.
+//!   0700 and ours. Where the owner of the session is another user than this process, the file is
+//!   opened to all afterwards, in a folder that nobody else may write to: the kernel would let in
+//!   only us, and who it is is asked of each connection anyway (see [`super::peer`]). A file left by a dead process is told from a live one by connecting to it.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -41,6 +43,8 @@ pub enum Listen {
     Unix {
         /// Where the socket file is made. Its folder is made with mode 0700 if it is missing.
         path: PathBuf,
+        /// Whose connections pass.
+        owner: u32,
     },
 }
 
@@ -118,7 +122,9 @@ impl Listen {
     pub fn bind(&self) -> Result<Bound, BindError> {
         match self {
             Self::Loopback { port } => bind_loopback(port.unwrap_or(0)),
-            Self::Unix { path } => bind_unix(path),
+            Self::Unix { path, owner } => {
+                bind_unix(path, *owner != rustix::process::geteuid().as_raw())
+            }
         }
     }
 }
@@ -236,11 +242,11 @@ fn bind_loopback(port: u16) -> Result<Bound, BindError> {
     Ok(Bound { fd: listener.into(), address: EndpointAddress::Loopback { port }, file: None })
 }
 
-fn bind_unix(path: &Path) -> Result<Bound, BindError> {
+fn bind_unix(path: &Path, for_another: bool) -> Result<Bound, BindError> {
     if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         return Err(BindError::PathTooLong { path: path.to_owned() });
     }
-    require_private_folder(path)?;
+    require_private_folder(path, for_another)?;
     clear_stale(path)?;
     // What is pasted and kept in the journal is text.
     let text = path.to_str().ok_or_else(|| system(path, io::ErrorKind::InvalidFilename.into()))?;
@@ -249,6 +255,11 @@ fn bind_unix(path: &Path) -> Result<Bound, BindError> {
         _ => system(path, source),
     })?;
     let file = SocketFile::at(path);
+    if for_another {
+        // Nobody else can have put another file there: the folder is ours to write to.
+        rustix::fs::chmod(path, Mode::from_raw_mode(0o666))
+            .map_err(|errno| system(path, errno.into()))?;
+    }
     rustix::net::listen(&fd, BACKLOG).map_err(|errno| system(path, errno.into()))?;
     Ok(Bound { fd, address: EndpointAddress::Unix { path: text.to_owned() }, file: Some(file) })
 }
@@ -262,18 +273,24 @@ fn bound_socket(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn require_private_folder(path: &Path) -> Result<(), BindError> {
+fn require_private_folder(path: &Path, for_another: bool) -> Result<(), BindError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
             return Err(system(folder, source));
         }
+        Ok(()) if for_another => {
+            // Set afterwards: the umask may have taken it away.
+            rustix::fs::chmod(folder, Mode::from_raw_mode(0o711))
+                .map_err(|errno| system(folder, errno.into()))?;
+        }
         _ => {}
     }
+    let closed = if for_another { 0o022 } else { 0o077 };
     let found = folder.symlink_metadata().map_err(|source| system(folder, source))?;
     let ours = found.uid() == rustix::process::geteuid().as_raw();
-    if found.is_dir() && ours && found.mode() & 0o077 == 0 {
+    if found.is_dir() && ours && found.mode() & closed == 0 {
         return Ok(());
     }
     Err(BindError::FolderNotPrivate { folder: folder.to_owned() })
@@ -381,8 +398,12 @@ mod tests {
             .unwrap()
     }
 
+    fn me() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
     fn unix_at(folder: &tempfile::TempDir) -> Listen {
-        Listen::Unix { path: folder.path().join("db.sock") }
+        Listen::Unix { path: folder.path().join("db.sock"), owner: me() }
     }
 
     #[test]
@@ -486,7 +507,7 @@ mod tests {
     #[test]
     fn a_folder_open_to_others_is_refused_and_a_missing_one_is_made() {
         let folder = private();
-        let listen = Listen::Unix { path: folder.path().join("new/db.sock") };
+        let listen = Listen::Unix { path: folder.path().join("new/db.sock"), owner: me() };
         drop(listen.bind().unwrap());
         let made = folder.path().join("new");
         assert_eq!(made.metadata().unwrap().mode() & 0o777, 0o700);
@@ -496,9 +517,24 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_for_another_user_can_be_reached_and_not_replaced() {
+        let folder = private();
+        let path = folder.path().join("new/db.sock");
+        let listen = Listen::Unix { path: path.clone(), owner: me() + 1 };
+        let bound = listen.bind().unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o666);
+        let made = folder.path().join("new");
+        assert_eq!(made.metadata().unwrap().mode() & 0o777, 0o711);
+        drop(bound);
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o731)).unwrap();
+        let refused = listen.bind().unwrap_err();
+        assert!(matches!(&refused, BindError::FolderNotPrivate { folder } if *folder == made));
+    }
+
+    #[test]
     fn a_path_that_the_kernel_cannot_take_is_refused() {
         let path = PathBuf::from(format!("/tmp/{}", "x".repeat(200)));
-        let refused = Listen::Unix { path }.bind().unwrap_err();
+        let refused = Listen::Unix { path, owner: me() }.bind().unwrap_err();
         assert!(matches!(refused, BindError::PathTooLong { .. }));
     }
 }

@@ -182,7 +182,9 @@ async fn a_foreign_owner_is_refused_on_a_unix_socket_too() {
     within(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockets/db.sock");
-        let bound = Listen::Unix { path: path.clone() }.bind().unwrap();
+        let bound = Listen::Unix { path: path.clone(), owner: rustix::process::geteuid().as_raw() }
+            .bind()
+            .unwrap();
         let (listener, dial) = target().await;
         let (sender, mut events) = mpsc::channel(16);
         let settings = settings_of(me() + 1);

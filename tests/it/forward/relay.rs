@@ -242,7 +242,9 @@ async fn a_unix_socket_serves_and_goes_at_the_end() {
     within(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sockets/db.sock");
-        let bound = Listen::Unix { path: path.clone() }.bind().unwrap();
+        let bound = Listen::Unix { path: path.clone(), owner: rustix::process::geteuid().as_raw() }
+            .bind()
+            .unwrap();
         let (listener, dial) = target().await;
         let (sender, mut events) = mpsc::channel(16);
         let endpoint = Endpoint::start(bound, Arc::new(dial), settings(), sender).unwrap();
