@@ -214,7 +214,7 @@ fn spawn(world: &World) -> Result<(Child, UnixStream), Report> {
         command.arg("--state-dir").arg(dir);
     }
     command
-        .args(["engine", "--detached"])
+        .args(["--personal", "engine", "--detached"])
         .current_dir("/")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())

@@ -15,7 +15,15 @@ pub(super) struct Docs {
 
 impl Docs {
     pub fn new(world: &World) -> Self {
-        Self { path: world.places.config_file.clone(), uid: world.operator.uid }
+        let own = Self { path: world.places.config_file.clone(), uid: world.operator.uid };
+        match &world.of_host {
+            // What counts is what the host's engine reads, and whether only it or root may write it.
+            Some(places) if world.overrides.config_file.is_none() => {
+                let owner = config::host_dir(&places.runtime_dir).unwrap_or(own.uid);
+                Self { path: places.config_file.clone(), uid: owner }
+            }
+            _ => own,
+        }
     }
 }
 

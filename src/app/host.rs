@@ -14,14 +14,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::late_vault::{LateVault, pack_key, unpack_key};
 use super::settings::{Identity, Network};
 use super::world::World;
-use crate::config;
+use crate::config::{self, ConfigError, Places};
 use crate::domain::id::InstallationId;
 use crate::domain::identity_provider::IdpSettings;
 use crate::engine::{Engine, EngineParts, Parcel, PeopleParts, Running};
 use crate::error::{Kind, Report};
 use crate::forward::CONNECTIONS_MAX;
 use crate::protocol::{EngineHandle, Mode};
-use crate::socket::{self, Server};
+use crate::socket::{self, Server, Serves};
 use crate::store::lock::{LockError, StateLock};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Batch, Store};
@@ -74,9 +74,7 @@ impl Host {
     ) -> Result<Self, NoHost> {
         survive_file_limit()?;
         let uid = world.operator.uid;
-        for dir in [&world.places.state_dir, &world.places.runtime_dir] {
-            config::private_dir(dir, uid).map_err(|error| error.report())?;
-        }
+        let group = places(world).map_err(|error| error.report())?;
         let inherited = (parcel.take("lock"), parcel.take("socket"));
         let state_dir = &world.places.state_dir;
         let lock = match inherited.0 {
@@ -105,6 +103,10 @@ impl Host {
                 Err(error) => tracing::warn!(%error, "the key of the vault was lost on the way"),
             }
         }
+        if world.is_system {
+            // Nobody waits for it here, and after a restart nobody need come to unlock it.
+            people.vault.status().await;
+        }
         let parts = EngineParts {
             store,
             idps,
@@ -126,14 +128,15 @@ impl Host {
         let running = Engine::start(parts, parcel.unpack()).await?;
         let listener = match inherited.1 {
             Some(descriptor) => UnixListener::from(descriptor),
-            None => bind(&world.socket())?,
+            None => bind(&world.socket(), group)?,
         };
         lock.listens_on(&world.socket());
         let broken = |error: std::io::Error| Report::of(Kind::Unavailable, &error);
         let kept = listener.try_clone().map_err(broken)?;
         listener.set_nonblocking(true).map_err(broken)?;
         let serving = tokio::net::UnixListener::from_std(listener).map_err(broken)?;
-        let server = socket::serve(serving, running.handle.clone(), uid);
+        let serves = if world.is_system { Serves::Everybody } else { Serves::Uid(uid) };
+        let server = socket::serve(serving, running.handle.clone(), serves);
         let handle = running.handle.for_origin(world.origin());
         Ok(Self { handle, running, lock, listener: kept.into(), vault, _server: server })
     }
@@ -163,17 +166,31 @@ impl Host {
     }
 }
 
+/// Makes the directories, or sees that they are right. Returns the group that may speak to the
+/// engine, where one may.
+fn places(world: &World) -> Result<Option<u32>, ConfigError> {
+    let (Places { state_dir, runtime_dir, .. }, uid) = (&world.places, world.operator.uid);
+    config::private_dir(state_dir, uid)?;
+    if world.is_system {
+        // Only root can make it, and systemd does.
+        return config::group_dir(runtime_dir, uid).map(Some);
+    }
+    config::private_dir(runtime_dir, uid).map(|()| None)
+}
+
 fn people(
     world: &World,
     identity: Identity,
     installation: InstallationId,
 ) -> Result<(PeopleParts, Vec<IdpSettings>), Report> {
-    let Identity { idps, hashing, sso, vault, vault_choice } = identity;
+    let Identity { idps, hashing, sso, vault, vault_choice, passphrase_file } = identity;
     let vault = vault.unwrap_or_else(|| {
         let file = world.places.state_dir.join("vault");
-        Arc::new(LateVault::new(vault_choice, file, world.operator.uid, installation))
+        let uid = world.operator.uid;
+        Arc::new(LateVault::new(vault_choice, file, uid, installation, passphrase_file))
     });
-    let parts = PeopleParts { mode: Mode::Personal, hashing, sso, vault, boot_id: boot_id()? };
+    let mode = if world.is_system { Mode::System } else { Mode::Personal };
+    let parts = PeopleParts { mode, hashing, sso, vault, boot_id: boot_id()? };
     Ok((parts, idps))
 }
 
@@ -253,8 +270,9 @@ async fn lives(store: &dyn Store) -> Result<bool, Report> {
     journals.map(|found| !found.is_empty()).map_err(|error| crate::engine::store_report(&error))
 }
 
-/// Makes the engine's socket. What stood there is stale: whoever holds the lock serves.
-fn bind(path: &Path) -> Result<UnixListener, Report> {
+/// Makes the engine's socket. What stood there is stale: whoever holds the lock serves. A `group` may
+/// use it too.
+fn bind(path: &Path, group: Option<u32>) -> Result<UnixListener, Report> {
     let broken = |error: std::io::Error| {
         let message = format!("cannot serve `{}`", path.display());
         Report::new(Kind::Unavailable, message).because(error.to_string())
@@ -264,8 +282,12 @@ fn bind(path: &Path) -> Result<UnixListener, Report> {
         _ => {}
     }
     let listener = UnixListener::bind(path).map_err(broken)?;
-    // Its directory is ours alone, so nobody could come before this.
-    std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(broken)?;
+    // Only we write to its directory, and the umask is ours alone: nobody could come before this.
+    let mode = if group.is_some() { 0o660 } else { 0o600 };
+    if group.is_some() {
+        std::os::unix::fs::chown(path, None, group).map_err(broken)?;
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(broken)?;
     Ok(listener)
 }
 

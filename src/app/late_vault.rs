@@ -12,9 +12,10 @@ use rustix::fs::MemfdFlags;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use crate::config;
 use crate::domain::id::{InstallationId, SecretName};
 use crate::domain::secret::Secret;
-use crate::domain::vault::{Backend, VaultStatus};
+use crate::domain::vault::{Backend, VaultState, VaultStatus};
 use crate::vault::choose::{self, VaultChoice};
 use crate::vault::{Vault, VaultError};
 
@@ -24,15 +25,33 @@ pub(super) struct LateVault {
     file: PathBuf,
     uid: u32,
     installation: InstallationId,
-    opened: OnceCell<Arc<dyn Vault>>,
+    /// The file whose text opens it.
+    passphrase_file: Option<PathBuf>,
+    opened: OnceCell<Opened>,
+}
+
+struct Opened {
+    vault: Arc<dyn Vault>,
+    /// Why the text of the file did not open it.
+    still_closed: Option<String>,
 }
 
 impl LateVault {
-    pub fn new(choice: VaultChoice, file: PathBuf, uid: u32, installation: InstallationId) -> Self {
-        Self { choice, file, uid, installation, opened: OnceCell::new() }
+    pub fn new(
+        choice: VaultChoice,
+        file: PathBuf,
+        uid: u32,
+        installation: InstallationId,
+        passphrase_file: Option<PathBuf>,
+    ) -> Self {
+        Self { choice, file, uid, installation, passphrase_file, opened: OnceCell::new() }
     }
 
     async fn vault(&self) -> &dyn Vault {
+        self.opened().await.vault.as_ref()
+    }
+
+    async fn opened(&self) -> &Opened {
         let open = || async {
             // A keyring that is locked at this start must not give way to a new file, behind which
             // what is in it would be lost.
@@ -40,9 +59,27 @@ impl LateVault {
                 VaultChoice::Auto if self.mark().exists() => VaultChoice::Keyring,
                 choice => choice,
             };
-            choose::open(choice, self.file.clone(), self.uid, self.installation.clone()).await
+            let (file, installation) = (self.file.clone(), self.installation.clone());
+            let vault = choose::open(choice, file, self.uid, installation).await;
+            let unlocked = self.unlock_by_file(vault.as_ref()).await;
+            let still_closed = unlocked.err();
+            if let Some(why) = &still_closed {
+                tracing::warn!(why, "the vault stays locked");
+            }
+            Opened { vault, still_closed }
         };
-        self.opened.get_or_init(open).await.as_ref()
+        self.opened.get_or_init(open).await
+    }
+
+    /// Opens a sealed file with the text of the file that somebody named for it.
+    async fn unlock_by_file(&self, vault: &dyn Vault) -> Result<(), String> {
+        let Some(file) = &self.passphrase_file else { return Ok(()) };
+        // A keyring has no passphrase.
+        if vault.status().await.backend != Backend::File {
+            return Ok(());
+        }
+        let passphrase = config::secret_file(file, self.uid).map_err(|error| error.to_string())?;
+        vault.unlock(&passphrase).await.map_err(|error| error.to_string())
     }
 
     /// The file whose being there says that secrets were put into the keyring.
@@ -62,7 +99,14 @@ impl LateVault {
 #[async_trait]
 impl Vault for LateVault {
     async fn status(&self) -> VaultStatus {
-        self.vault().await.status().await
+        let opened = self.opened().await;
+        let mut status = opened.vault.status().await;
+        if status.state != VaultState::Open
+            && let Some(why) = &opened.still_closed
+        {
+            status.detail.push_str(&format!("; the passphrase file did not open it: {why}"));
+        }
+        status
     }
 
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, VaultError> {
@@ -86,7 +130,7 @@ impl Vault for LateVault {
     async fn key(&self) -> Option<Secret> {
         // A vault that nobody has needed yet has nothing to pass on.
         match self.opened.get() {
-            Some(vault) => vault.key().await,
+            Some(opened) => opened.vault.key().await,
             None => None,
         }
     }
@@ -154,7 +198,7 @@ mod tests {
         std::fs::write(dir.path().join("vault.keyring"), "").unwrap();
         let uid = rustix::process::getuid().as_raw();
         let installation = InstallationId::from_random([1; 6]);
-        let vault = LateVault::new(VaultChoice::Auto, file.clone(), uid, installation);
+        let vault = LateVault::new(VaultChoice::Auto, file.clone(), uid, installation, None);
         assert_eq!(vault.status().await.backend, Backend::Keyring, "whether it answers or not");
         assert!(vault.unlock(&Secret::new("a passphrase of a file")).await.is_err());
         assert!(!file.exists());

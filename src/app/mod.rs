@@ -4,6 +4,7 @@
 //! - [`host`] runs an engine in this process: lock, store, providers, socket.
 //! - [`settings`] is what the configuration says, put into what an engine is made of.
 //! - [`detach`] starts an engine of its own and hands over to it.
+//! - [`system`] is the engine of a whole host.
 //! - [`reach`] gets hold of the engine, wherever it lives, for whoever is signed in at this terminal
 //!   ([`token`]).
 //! - [`harden`] keeps what is in memory there.
@@ -18,6 +19,7 @@ mod late_vault;
 mod reach;
 mod screens;
 mod settings;
+mod system;
 mod token;
 mod world;
 
@@ -40,7 +42,7 @@ pub fn run() -> ExitCode {
         Ok(invocation) => invocation,
         Err(code) => return code.into(),
     };
-    let code = World::read(&invocation.global).and_then(|world| {
+    let code = World::read(&invocation.global, invocation.task.is_system()).and_then(|world| {
         let out = Output::of_process(world.terminal, world.format);
         within_runtime(world, invocation, out)
     });
@@ -62,6 +64,7 @@ fn within_runtime(world: World, invocation: Invocation, out: Output) -> Result<u
 async fn perform(world: World, invocation: Invocation, out: Output) -> Result<u8, Report> {
     match invocation.task {
         Task::Engine => detach::be_the_engine(&world).await,
+        Task::SystemEngine => system::run(&world).await,
         Task::Demo => demo::run(&world).await,
         Task::Screens => screens::run(&world, out).await,
         Task::Verb(verb) => {

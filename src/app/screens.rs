@@ -46,6 +46,11 @@ pub(super) async fn run(world: &World, mut out: Output) -> Result<u8, Report> {
         tui::run(engine, options(false)).await?;
         return Ok(0);
     }
+    if world.of_host.is_some() {
+        let engine = reach.soon().await?;
+        tui::run(engine, options(false)).await?;
+        return Ok(0);
+    }
     // Who signed in at this terminal is not asked again by an engine that this process hosts.
     let token = TokenFile::new(world).read()?;
     // A long catalogue is read while the store is opened.

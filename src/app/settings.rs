@@ -42,6 +42,8 @@ pub(super) struct Identity {
     /// The vault; none for the one of this installation.
     pub vault: Option<Arc<dyn Vault>>,
     pub vault_choice: VaultChoice,
+    /// The file whose text opens a sealed file.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 impl Identity {
@@ -53,6 +55,7 @@ impl Identity {
             sso: sign_on(Trust::default()),
             vault: Some(Arc::new(MemoryVault::default())),
             vault_choice: VaultChoice::File,
+            passphrase_file: None,
         }
     }
 }
@@ -90,7 +93,7 @@ pub(super) fn configured(
         Err(report) => return Err(report),
     };
     let providers = config.providers.iter().map(installed).collect::<Result<_, _>>()?;
-    let identity = identity(&config)?;
+    let identity = identity(&config, world)?;
     Ok(Network {
         catalogue: config.catalogue,
         policy: config.policy,
@@ -103,12 +106,13 @@ pub(super) fn configured(
 }
 
 /// Who may sign in, and how, as the configuration says.
-fn identity(config: &Config) -> Result<Identity, Report> {
+fn identity(config: &Config, world: &World) -> Result<Identity, Report> {
     let IdentitySettings { hash_memory_kib, hash_passes, hash_lanes } = config.identity;
     let hashing = HashParameters::new(hash_memory_kib, hash_passes, hash_lanes)
         .map_err(|error| Report::of(Kind::Config, &error))?;
     let trust = Trust {
-        use_environment: config.network.use_environment_proxy,
+        // Whoever starts the engine of a host is not who is served.
+        use_environment: config.network.use_environment_proxy && !world.is_system,
         ca_file: config.network.ca_file.clone(),
     };
     Ok(Identity {
@@ -116,7 +120,14 @@ fn identity(config: &Config) -> Result<Identity, Report> {
         hashing,
         sso: sign_on(trust),
         vault: None,
+        passphrase_file: world.passphrase_file().or_else(|| config.vault.passphrase_file.clone()),
         vault_choice: match config.vault.backend {
+            Some(Backend::Keyring) if world.is_system => {
+                let message = "the engine of a host has no keyring";
+                return Err(Report::new(Kind::Config, message)
+                    .hint("in its configuration: [vault] backend = \"file\""));
+            }
+            _ if world.is_system => VaultChoice::FileOfHost,
             None => VaultChoice::Auto,
             Some(Backend::Keyring) => VaultChoice::Keyring,
             Some(Backend::File) => VaultChoice::File,

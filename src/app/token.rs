@@ -31,7 +31,16 @@ impl TokenFile {
     /// Names the file of the terminal that this process belongs to.
     pub fn new(world: &World) -> Self {
         let tty = world.origin().tty;
-        Self::of(&world.places.runtime_dir, tty.as_deref(), world.operator.uid)
+        let kept = Self::of(&world.places.runtime_dir, tty.as_deref(), world.operator.uid);
+        // It lies with what is the operator's own; the name says of which engine it is.
+        if world.of_host.is_some() { kept.named("system-") } else { kept }
+    }
+
+    fn named(mut self, prefix: &str) -> Self {
+        if let Some(name) = self.path.file_name() {
+            self.path = self.dir.join(format!("{prefix}{}", name.to_string_lossy()));
+        }
+        self
     }
 
     fn of(dir: &Path, tty: Option<&str>, uid: u32) -> Self {
@@ -148,6 +157,8 @@ mod tests {
         assert_eq!(of(Some("pts/3")), Path::new("/run/sign-in-pts-3"));
         assert_eq!(of(Some("../x")), Path::new("/run/sign-in-..-x"));
         assert_eq!(of(None), Path::new("/run/sign-in-none"));
+        let of_host = TokenFile::of(Path::new("/run"), Some("pts/3"), 0).named("system-");
+        assert_eq!(of_host.path, Path::new("/run/system-sign-in-pts-3"));
     }
 
     #[test]

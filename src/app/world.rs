@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::output::{Format, Terminal};
 use crate::cli::{AtStdin, Global, Host};
-use crate::config::{Environment, Overrides, Places};
+use crate::config::{ConfigError, Environment, Overrides, Places};
 use crate::domain::operator::Operator;
 use crate::domain::text;
 use crate::error::Report;
@@ -19,6 +19,10 @@ pub(super) struct World {
     pub environment: BTreeMap<String, String>,
     pub places: Places,
     pub overrides: Overrides,
+    /// The engine of this host, where it has one that this process is to use.
+    pub of_host: Option<Places>,
+    /// True where this process is that engine.
+    pub is_system: bool,
     pub operator: Operator,
     pub host: String,
     pub terminal: Terminal,
@@ -32,11 +36,22 @@ impl World {
     /// # Errors
     ///
     /// When there is no place to keep state.
-    pub fn read(global: &Global) -> Result<Self, Report> {
+    pub fn read(global: &Global, is_system: bool) -> Result<Self, Report> {
         let overrides =
             Overrides { config_file: global.config.clone(), state_dir: global.state_dir.clone() };
         let uid = rustix::process::getuid().as_raw();
         let operator = Operator::unix(uid, user_name(uid));
+        let root = global.root.as_deref().unwrap_or(Path::new("/"));
+        if !root.is_absolute() {
+            return Err(ConfigError::Relative(root.to_owned()).report());
+        }
+        let of_host = Places::of_host(root);
+        if is_system {
+            return Ok(Self::of_system(global, of_host, operator));
+        }
+        // Its folder is there as long as its unit is: an engine that just starts has no socket yet.
+        let own = global.personal || global.state_dir.is_some();
+        let of_host = Some(of_host).filter(|it| !own && it.runtime_dir.symlink_metadata().is_ok());
         let surroundings = Environment::of_this_process()
             .without_fleeting_runtime(uid, !is_managed() || lingers(&operator));
         let places = Places::new(&surroundings, &overrides).map_err(|error| error.report())?;
@@ -44,12 +59,32 @@ impl World {
             environment: environment(),
             places,
             overrides,
+            of_host,
+            is_system: false,
             operator,
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: host_name(),
             terminal: terminal(global.plain),
             format: if global.json { Format::Json } else { Format::Text },
             plain: global.plain,
         })
+    }
+
+    /// The engine of the host: nothing comes from the environment but what systemd says.
+    fn of_system(global: &Global, places: Places, operator: Operator) -> Self {
+        let mut environment = environment();
+        environment.retain(|name, _| FROM_SYSTEMD.contains(&name.as_str()));
+        Self {
+            environment,
+            places,
+            overrides: Overrides::default(),
+            of_host: None,
+            is_system: true,
+            operator,
+            host: host_name(),
+            terminal: terminal(true),
+            format: if global.json { Format::Json } else { Format::Text },
+            plain: true,
+        }
     }
 
     /// The same process with everything that it keeps in another directory.
@@ -64,12 +99,12 @@ impl World {
         };
         let places = Places::new(&Environment::default(), &overrides);
         let places = places.map_err(|error| error.report())?;
-        Ok(Self { places, overrides, ..self.clone() })
+        Ok(Self { places, overrides, of_host: None, ..self.clone() })
     }
 
     /// Where the engine's socket is made.
     pub fn socket(&self) -> PathBuf {
-        self.places.runtime_dir.join("engine.sock")
+        self.places.socket()
     }
 
     /// Who calls, and where they sit: what an engine in another process would find out.
@@ -89,13 +124,21 @@ impl World {
         AtStdin { sequences: !self.plain && !dumb }
     }
 
+    /// The file whose text opens the vault: systemd's credential, where there is one.
+    pub fn passphrase_file(&self) -> Option<PathBuf> {
+        let credentials = self.variable("CREDENTIALS_DIRECTORY").filter(|_| self.is_system)?;
+        Some(Path::new(credentials).join("vault-passphrase")).filter(|file| file.exists())
+    }
+
     /// What verbs know of the process.
     pub fn for_verbs(&self) -> Host {
+        let engine = self.of_host.as_ref().unwrap_or(&self.places);
         Host {
             uid: self.operator.uid,
             environment: self.environment.clone(),
-            state_dir: self.places.state_dir.clone(),
-            socket: self.socket(),
+            state_dir: engine.state_dir.clone(),
+            socket: engine.socket(),
+            of_host: self.of_host.is_some(),
             stdin_tty: std::io::stdin().is_terminal(),
         }
     }
@@ -129,6 +172,13 @@ pub(super) fn is_managed() -> bool {
 pub(super) fn lingers(operator: &Operator) -> bool {
     Path::new("/var/lib/systemd/linger").join(&operator.name).exists()
 }
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What systemd tells its units: where to say that one is ready, and where credentials lie.
+const FROM_SYSTEMD: [&str; 2] = ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY"];
 
 fn user_name(uid: u32) -> String {
     let known = uzers::get_user_by_uid(uid);

@@ -49,8 +49,18 @@ pub enum Task {
     Demo,
     /// Be the engine, without a face, until nothing lives any more.
     Engine,
+    /// Be the engine of the whole host, until somebody stops it.
+    SystemEngine,
     /// A verb, for [`super::run`].
     Verb(Verb),
+}
+
+impl Task {
+    /// True where the process is to be the engine of the whole host.
+    #[must_use]
+    pub const fn is_system(&self) -> bool {
+        matches!(self, Self::SystemEngine)
+    }
 }
 
 /// What holds for every verb.
@@ -79,6 +89,15 @@ pub struct Global {
     /// is another installation with an engine of its own.
     #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub state_dir: Option<std::path::PathBuf>,
+    /// Use an engine of one's own, even where the host has one
+    ///
+    /// Where `/run/breakglass` is there, the engine of the host is used. Sessions, accounts and
+    /// audit of one's own engine are others than those of the host's.
+    #[arg(long, global = true)]
+    pub personal: bool,
+    /// Look for the engine of the host below this directory
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    pub root: Option<std::path::PathBuf>,
 }
 
 /// What a verb of the command line does, with its arguments.
@@ -157,6 +176,14 @@ struct EngineArgs {
     /// Be the engine: started by whoever needs one
     #[arg(long, hide = true)]
     detached: bool,
+    /// Be the engine of the whole host, in the foreground, until SIGTERM
+    ///
+    /// For systemd: one engine, one team and one audit for everybody on this host. It runs as a
+    /// UNIX user of its own, never as root, with `/etc/breakglass/config.toml`,
+    /// `/var/lib/breakglass` and `/run/breakglass/engine.sock`, which the group of that directory
+    /// may use. Its environment is ignored.
+    #[arg(long, conflicts_with = "detached")]
+    system: bool,
     #[command(subcommand)]
     verb: Option<EngineVerb>,
 }
@@ -236,12 +263,33 @@ fn invocation(cli: Cli) -> Result<Invocation, Report> {
         None => Task::Screens,
         Some(Spoken::Demo) => Task::Demo,
         Some(Spoken::Engine(EngineArgs { detached: true, .. })) => Task::Engine,
+        Some(Spoken::Engine(EngineArgs { system: true, verb: None, .. })) => system(&cli.global)?,
+        Some(Spoken::Engine(EngineArgs { system: true, .. })) => {
+            return Err(Report::new(Kind::Usage, "`--system` and a verb do not go together")
+                .hint("breakglass engine --system"));
+        }
         Some(Spoken::Engine(EngineArgs { verb, .. })) => {
             Task::Verb(Verb::Engine(verb.unwrap_or(EngineVerb::Status)))
         }
         Some(Spoken::Verb(verb)) => Task::Verb(verb),
     };
     Ok(Invocation { global: cli.global, task })
+}
+
+/// The engine of a host lives in fixed places: whoever could name others would share its name.
+fn system(global: &Global) -> Result<Task, Report> {
+    let named = [
+        ("--config", global.config.is_some()),
+        ("--state-dir", global.state_dir.is_some()),
+        ("--personal", global.personal),
+    ];
+    match named.into_iter().find(|(_, given)| *given) {
+        None => Ok(Task::SystemEngine),
+        Some((name, _)) => {
+            let message = format!("`{name}` and `--system` do not go together");
+            Err(Report::new(Kind::Usage, message).hint("breakglass engine --system"))
+        }
+    }
 }
 
 fn answer(error: &clap::Error, help: &str, out: &mut Output) -> u8 {

@@ -29,9 +29,11 @@ pub(super) async fn run(verb: EngineVerb, context: &mut Context<'_>) -> Result<u
         if context.out.is_json() {
             context.out.document("engine", &None::<EngineDoc<'_>>)?;
         }
-        context
-            .out
-            .talk("no engine runs; a verb that needs one starts it, and takes up what one left");
+        context.out.talk(if context.host.of_host {
+            "the engine of this host does not run; systemctl start breakglass"
+        } else {
+            "no engine runs; a verb that needs one starts it, and takes up what one left"
+        });
         return Ok(0);
     };
     let view = ask::status(&engine).await?;
@@ -72,7 +74,13 @@ async fn until_gone(context: &Context<'_>) -> Result<(), Report> {
 fn page(view: &EngineView, times: &Times, context: &Context<'_>) -> String {
     let terminal = context.out.terminal();
     let since = format!("{} ({} ago)", times.people(view.started_at), times.ago(view.started_at));
-    let home = if view.detached { "a process of its own" } else { "hosted by a terminal" };
+    let home = if context.host.of_host {
+        "of this host"
+    } else if view.detached {
+        "a process of its own"
+    } else {
+        "hosted by a terminal"
+    };
     let drill = if view.drill { " DRILL" } else { "" };
     let rows = [
         (

@@ -137,6 +137,8 @@ pub struct Host {
     pub socket: PathBuf,
     /// True where standard input is a terminal.
     pub stdin_tty: bool,
+    /// True where the engine is the whole host's: state and socket are another user's then.
+    pub of_host: bool,
 }
 
 impl Context<'_> {

@@ -24,7 +24,7 @@ use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::Report;
 use crate::forward::Parts;
-use crate::protocol::{Call, EngineHandle, Event, Origin, SessionQuery, SessionView};
+use crate::protocol::{Call, EngineHandle, Event, Mode, Origin, SessionQuery, SessionView};
 use crate::session::Entry;
 use crate::store::{Batch, Store};
 
@@ -315,7 +315,9 @@ impl State {
 
     fn may_leave(&self) -> bool {
         let alone = self.sessions.is_empty() && self.faces.count() == 0 && self.tasks.is_empty();
-        self.shared.detached && alone && self.busy_at.elapsed() >= LEAVE_AFTER
+        // The engine of a host is there for whoever comes next.
+        let own = self.shared.people.mode() == Mode::Personal;
+        self.shared.detached && own && alone && self.busy_at.elapsed() >= LEAVE_AFTER
     }
 
     async fn stop(mut self, outcome: Outcome) -> Outcome {

@@ -35,7 +35,7 @@ pub enum AttachError {
     #[error("no engine is running")]
     Nobody,
     /// The socket belongs to somebody else.
-    #[error("the engine's socket is served by uid {0}, not by this user")]
+    #[error("the engine's socket is served by uid {0}, not by its owner")]
     Stranger(u32),
     /// The engine is of another version.
     #[error("the running engine is version {theirs}, this program is {ours}")]
@@ -53,12 +53,12 @@ pub enum AttachError {
     Io(#[from] io::Error),
 }
 
-/// Attaches to the engine that serves a socket.
+/// Attaches to the engine that serves a socket, if it is one of the user `expected`.
 ///
 /// # Errors
 ///
-/// When nobody serves there, or not this user's engine, or not of this version.
-pub async fn attach(path: &Path, origin: Origin) -> Result<Attached, AttachError> {
+/// When nobody serves there, or not that user's engine, or not of this version.
+pub async fn attach(path: &Path, origin: Origin, expected: u32) -> Result<Attached, AttachError> {
     use io::ErrorKind::{ConnectionRefused, NotFound};
     let stream = match UnixStream::connect(path).await {
         Ok(stream) => stream,
@@ -68,7 +68,7 @@ pub async fn attach(path: &Path, origin: Origin) -> Result<Attached, AttachError
         Err(error) => return Err(error.into()),
     };
     let owner = stream.peer_cred()?.uid();
-    if owner != origin.uid {
+    if owner != expected {
         return Err(AttachError::Stranger(owner));
     }
     let (reader, mut writer) = stream.into_split();

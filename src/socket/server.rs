@@ -1,4 +1,4 @@
-//! Serves an engine to other processes of the same user.
+//! Serves an engine to other processes.
 
 use std::io;
 
@@ -26,21 +26,39 @@ impl Server {
     }
 }
 
-/// Serves an engine on a listening socket, to processes of the user `uid` only.
+/// Who is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Processes of one user.
+    Uid(u32),
+    /// Whoever the mode of the socket file lets in. Who they are is for the engine to judge.
+    Everybody,
+}
+
+impl Serves {
+    fn admits(self, uid: u32) -> bool {
+        match self {
+            Self::Uid(served) => served == uid,
+            Self::Everybody => true,
+        }
+    }
+}
+
+/// Serves an engine on a listening socket.
 #[must_use]
-pub fn serve(listener: UnixListener, engine: EngineHandle, uid: u32) -> Server {
+pub fn serve(listener: UnixListener, engine: EngineHandle, serves: Serves) -> Server {
     let mut tasks = JoinSet::new();
-    tasks.spawn(accept(listener, engine, uid));
+    tasks.spawn(accept(listener, engine, serves));
     Server { tasks }
 }
 
-async fn accept(listener: UnixListener, engine: EngineHandle, uid: u32) {
+async fn accept(listener: UnixListener, engine: EngineHandle, serves: Serves) {
     let mut faces = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if faces.len() < FACES_MAX => {
-                    faces.spawn(admit(stream, engine.clone(), uid));
+                    faces.spawn(admit(stream, engine.clone(), serves));
                 }
                 Ok(_) => tracing::warn!("too many faces; one was turned away"),
                 Err(error) => {
@@ -54,9 +72,9 @@ async fn accept(listener: UnixListener, engine: EngineHandle, uid: u32) {
 }
 
 /// Asks the kernel who is there, says hello, and serves.
-async fn admit(stream: UnixStream, engine: EngineHandle, uid: u32) {
+async fn admit(stream: UnixStream, engine: EngineHandle, serves: Serves) {
     let peer = match stream.peer_cred() {
-        Ok(peer) if peer.uid() == uid => peer,
+        Ok(peer) if serves.admits(peer.uid()) => peer,
         Ok(peer) => return tracing::warn!(uid = peer.uid(), "another user was turned away"),
         Err(error) => return tracing::warn!(%error, "a face without a user was turned away"),
     };

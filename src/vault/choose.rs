@@ -19,6 +19,8 @@ pub enum VaultChoice {
     Keyring,
     /// The sealed file.
     File,
+    /// The sealed file, as a user that nobody logs in as has no keyring.
+    FileOfHost,
 }
 
 /// Opens the vault of an installation. `file` is where a sealed file is or will be, in a private
@@ -44,6 +46,7 @@ pub async fn open_with(
     let keyring = KeyringVault::new(ring, installation, Cost::DEFAULT, Limits::default());
     match choice {
         VaultChoice::File => sealed("the configuration says so"),
+        VaultChoice::FileOfHost => sealed("the engine of a host has no keyring"),
         VaultChoice::Auto if exists(&file) => {
             sealed("the keyring is not used, as there is a sealed file already")
         }

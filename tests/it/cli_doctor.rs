@@ -26,6 +26,7 @@ fn host(dir: &std::path::Path) -> Host {
         environment: [("HOME".to_owned(), home), ("TERM".to_owned(), "xterm".to_owned())].into(),
         state_dir: dir.join("state"),
         socket: dir.join("run").join("engine.sock"),
+        of_host: false,
         stdin_tty: false,
     }
 }

@@ -168,6 +168,12 @@ async fn the_first_page_of_help_ends_with_options_first_steps_and_exit_codes() {
               Sessions, journal and audit live there, and so does the engine's socket: another directory
               is another installation with an engine of its own.
 
+          --personal
+              Use an engine of one's own, even where the host has one
+              
+              Where `/run/breakglass` is there, the engine of the host is used. Sessions, accounts and
+              audit of one's own engine are others than those of the host's.
+
     First steps:
       breakglass demo                  try everything, with nothing at stake
       breakglass config example        the configuration, each key explained
@@ -263,6 +269,12 @@ async fn the_help_of_open_needs_no_web() {
               
               Sessions, journal and audit live there, and so does the engine's socket: another directory
               is another installation with an engine of its own.
+
+          --personal
+              Use an engine of one's own, even where the host has one
+              
+              Where `/run/breakglass` is there, the engine of the host is used. Sessions, accounts and
+              audit of one's own engine are others than those of the host's.
 
     Examples:
       breakglass open orders-db --reason 'INC-42 slow queries' --for 30m

@@ -55,6 +55,7 @@ mod store_lock;
 mod store_samples;
 mod store_tamper;
 mod support;
+mod system_mode;
 mod tidy;
 mod tui_bytes;
 mod tui_gallery;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use breakglass::domain::role::Role;
 use breakglass::domain::sign_in::Token;
 use breakglass::protocol::{Command, Event, Origin, Reply, SessionState};
-use breakglass::socket::{self, AttachError, Attached, Server};
+use breakglass::socket::{self, AttachError, Attached, Server, Serves};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -33,7 +33,7 @@ async fn served() -> Served {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("engine.sock");
     let listener = UnixListener::bind(&path).unwrap();
-    let server = socket::serve(listener, engine.handle.clone(), own_uid());
+    let server = socket::serve(listener, engine.handle.clone(), Serves::Uid(own_uid()));
     Served { engine, token, _server: server, path, _dir: dir, _rig: rig }
 }
 
@@ -47,7 +47,7 @@ fn origin() -> Origin {
 
 /// Attaches, as the Owner who is signed in at this terminal.
 async fn attached(served: &Served) -> Attached {
-    let mut attached = socket::attach(&served.path, origin()).await.unwrap();
+    let mut attached = socket::attach(&served.path, origin(), own_uid()).await.unwrap();
     attached.handle = attached.handle.signed_in(Some(served.token.clone()));
     attached
 }
@@ -90,10 +90,10 @@ async fn who_waits_hears_that_the_engine_has_gone() {
 async fn where_nobody_serves_there_is_no_engine() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("engine.sock");
-    let nobody = socket::attach(&path, origin()).await.unwrap_err();
+    let nobody = socket::attach(&path, origin(), own_uid()).await.unwrap_err();
     assert!(matches!(nobody, AttachError::Nobody));
     drop(UnixListener::bind(&path).unwrap());
-    let stale = socket::attach(&path, origin()).await.unwrap_err();
+    let stale = socket::attach(&path, origin(), own_uid()).await.unwrap_err();
     assert!(matches!(stale, AttachError::Nobody), "a socket that a dead engine left: {stale}");
 }
 
@@ -110,7 +110,7 @@ async fn an_engine_of_another_version_is_named() {
         face.write_all(hello).await.unwrap();
         face.read_to_end(&mut vec![]).await.ok();
     });
-    let error = socket::attach(&path, origin()).await.unwrap_err();
+    let error = socket::attach(&path, origin(), own_uid()).await.unwrap_err();
     let ours = env!("CARGO_PKG_VERSION");
     let expected = format!("the running engine is version 9.9.9<1B>[2J, this program is {ours}");
     assert_eq!(error.to_string(), expected);
@@ -139,11 +139,10 @@ async fn another_user_is_turned_away() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("engine.sock");
     let listener = UnixListener::bind(&path).unwrap();
-    let _server = socket::serve(listener, engine.handle.clone(), own_uid() + 1);
-    let error = socket::attach(&path, origin()).await.unwrap_err();
+    let _server = socket::serve(listener, engine.handle.clone(), Serves::Uid(own_uid() + 1));
+    let error = socket::attach(&path, origin(), own_uid()).await.unwrap_err();
     assert!(matches!(error, AttachError::Silent | AttachError::Io(_)), "{error}");
-    let stranger = Origin { uid: own_uid() + 1, ..Origin::default() };
-    let error = socket::attach(&path, stranger).await.unwrap_err();
+    let error = socket::attach(&path, origin(), own_uid() + 1).await.unwrap_err();
     assert!(matches!(error, AttachError::Stranger(uid) if uid == own_uid()), "{error}");
 }
 

@@ -13,18 +13,48 @@ pub(super) use host::{PROGRAMS, kills_at_logout};
 
 /// Every check, in the order in which they are read.
 pub(super) fn all(facts: &Facts) -> Vec<Check> {
-    let mut checks = vec![
-        config(facts),
-        config_owner(facts),
-        state_dir(facts),
-        free_space(facts),
-        runtime_dir(facts),
-        runtime_variable(facts),
-        socket(facts),
-    ];
+    let mut checks = if facts.of_host {
+        of_host(facts)
+    } else {
+        vec![
+            config(facts),
+            config_owner(facts),
+            state_dir(facts),
+            free_space(facts),
+            runtime_dir(facts),
+            runtime_variable(facts),
+            socket(facts),
+        ]
+    };
     checks.extend(engine(facts));
     checks.extend(host::all(facts));
     checks
+}
+
+/// What a user may know of files that are the host's engine's: that they are closed to others.
+fn of_host(facts: &Facts) -> Vec<Check> {
+    vec![
+        closed("config", &facts.config_path, facts.config_file, 0o022),
+        closed("state directory", &facts.state_path, facts.state_dir, 0o077),
+        closed("engine socket", &facts.socket_path, facts.socket, 0o007),
+    ]
+}
+
+/// Whoever is not its owner must not have any of the rights in `bits`.
+fn closed(name: &str, path: &std::path::Path, entry: Option<Entry>, bits: u32) -> Check {
+    let path = path.to_string_lossy();
+    match entry {
+        None => Check::ok(name, format!("`{path}` is not there, or closed to you")),
+        Some(Entry { uid, mode, .. }) if mode & bits != 0 => Check::fail(
+            name,
+            format!("`{path}` of uid {uid} is open to others (mode {mode:03o})"),
+            format!("as root: chmod {:03o} {path}", mode & !bits),
+        ),
+        Some(Entry { uid, mode, .. }) => Check::ok(
+            name,
+            format!("`{path}` is the host's engine's (uid {uid}, mode {mode:03o}), not yours"),
+        ),
+    }
 }
 
 fn config(facts: &Facts) -> Check {
@@ -147,6 +177,10 @@ fn socket(facts: &Facts) -> Check {
 fn engine(facts: &Facts) -> Vec<Check> {
     let found = match &facts.engine {
         Err(report) => return vec![Check::of("engine", report, "breakglass engine status")],
+        Ok(None) if facts.of_host => {
+            let fix = "systemctl start breakglass";
+            return vec![Check::fail("engine", "the engine of this host does not run", fix)];
+        }
         Ok(None) => {
             let detail =
                 "none runs; a verb that needs one starts it, and takes up what an earlier one left";
@@ -155,7 +189,11 @@ fn engine(facts: &Facts) -> Vec<Check> {
         Ok(Some(found)) => found,
     };
     let view = &found.view;
-    let home = if view.detached { "a process of its own" } else { "hosted by a terminal" };
+    let home = match (facts.of_host, view.detached) {
+        (true, _) => "of this host",
+        (false, true) => "a process of its own",
+        (false, false) => "hosted by a terminal",
+    };
     let mut checks = vec![Check::ok("engine", format!("process {}, {home}", view.pid))];
     checks.push(version(view));
     checks.push(alarms(view));

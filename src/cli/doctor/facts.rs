@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub socket: Option<Entry>,
     pub runtime_dir: Option<Entry>,
     pub engine: Result<Option<EngineFacts>, Report>,
+    /// Whether the engine is the host's.
+    pub of_host: bool,
     pub wall: Timestamp,
     pub logind: Logind,
     /// The most bytes of a core dump; `None` where there is no limit.
@@ -106,6 +108,7 @@ pub(super) async fn gather(context: &Context<'_>) -> Facts {
         runtime_dir: host.socket.parent().and_then(entry),
         socket_path: host.socket.clone(),
         engine: engine(context).await,
+        of_host: host.of_host,
         wall: context.wall(),
         logind: logind(host.environment.get("USER").map(String::as_str)),
         core_bytes_max: getrlimit(Resource::Core).current,

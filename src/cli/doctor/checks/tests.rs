@@ -38,6 +38,7 @@ fn well() -> Facts {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Facts {
         uid: 1_000,
+        of_host: false,
         terminal: Terminal::new(&environment, true, Some(80), false),
         environment,
         stdin_tty: true,
