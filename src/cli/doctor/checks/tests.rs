@@ -421,3 +421,31 @@ fn in_system_mode_signing_in_bars() {
     let mode = all(&facts).into_iter().find(|check| check.name == "mode").unwrap();
     assert_eq!(mode.detail, Mode::System.meaning());
 }
+
+#[test]
+fn the_files_of_a_hosts_engine_are_its_own_and_must_be_closed() {
+    let mut facts = well();
+    facts.of_host = true;
+    let entry = |kind, mode| Some(Entry { kind, mode, uid: 990 });
+    (facts.config_file, facts.state_dir) = (None, entry(EntryKind::Directory, 0o700));
+    facts.socket = entry(EntryKind::Socket, 0o660);
+    let judged = |facts: &Facts| -> Vec<_> {
+        let files = ["config", "state directory", "engine socket", "logout"];
+        let all = all(facts).into_iter().filter(|check| files.contains(&check.name.as_str()));
+        all.map(|check| format!("{:?} {}", check.outcome, check.name)).collect()
+    };
+    assert_eq!(
+        judged(&facts),
+        ["Ok config", "Ok state directory", "Ok engine socket", "Ok logout"],
+        "another's, and no complaint"
+    );
+    facts.state_dir = entry(EntryKind::Directory, 0o750);
+    facts.socket = entry(EntryKind::Socket, 0o666);
+    assert_eq!(
+        judged(&facts),
+        ["Ok config", "Fail state directory", "Fail engine socket", "Ok logout"]
+    );
+    facts.engine = Ok(None);
+    let engine = all(&facts).into_iter().find(|check| check.name == "engine").unwrap();
+    assert_eq!(engine.fix.as_deref(), Some("systemctl start breakglass"));
+}
