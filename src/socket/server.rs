@@ -1,9 +1,10 @@
 //! Serves an engine to other processes.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use tokio::io::BufReader;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -54,30 +55,51 @@ pub fn serve(listener: UnixListener, engine: EngineHandle, serves: Serves) -> Se
 
 async fn accept(listener: UnixListener, engine: EngineHandle, serves: Serves) {
     let mut faces = JoinSet::new();
+    // For each user, how many there are: nobody takes the places of somebody else.
+    let mut places: BTreeMap<u32, usize> = BTreeMap::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if faces.len() < FACES_MAX => {
-                    faces.spawn(admit(stream, engine.clone(), serves));
+                Ok((stream, _)) => {
+                    let Some(peer) = known(&stream, serves) else { continue };
+                    let taken = places.entry(peer.uid()).or_default();
+                    if *taken >= FACES_MAX {
+                        tracing::warn!(uid = peer.uid(), "too many faces; one was turned away");
+                        continue;
+                    }
+                    *taken += 1;
+                    let engine = engine.clone();
+                    faces.spawn(async move {
+                        admit(stream, engine, peer).await;
+                        peer.uid()
+                    });
                 }
-                Ok(_) => tracing::warn!("too many faces; one was turned away"),
                 Err(error) => {
                     tracing::warn!(%error, "a face could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = faces.join_next() => {}
+            Some(left) = faces.join_next() => {
+                if let Some(taken) = left.ok().and_then(|uid| places.get_mut(&uid)) {
+                    *taken = taken.saturating_sub(1);
+                }
+            }
         }
     }
 }
 
-/// Asks the kernel who is there, says hello, and serves.
-async fn admit(stream: UnixStream, engine: EngineHandle, serves: Serves) {
-    let peer = match stream.peer_cred() {
-        Ok(peer) if serves.admits(peer.uid()) => peer,
-        Ok(peer) => return tracing::warn!(uid = peer.uid(), "another user was turned away"),
-        Err(error) => return tracing::warn!(%error, "a face without a user was turned away"),
-    };
+/// Asks the kernel who is there; nothing where it is nobody who is served.
+fn known(stream: &UnixStream, serves: Serves) -> Option<UCred> {
+    match stream.peer_cred() {
+        Ok(peer) if serves.admits(peer.uid()) => return Some(peer),
+        Ok(peer) => tracing::warn!(uid = peer.uid(), "another user was turned away"),
+        Err(error) => tracing::warn!(%error, "a face without a user was turned away"),
+    }
+    None
+}
+
+/// Says hello, and serves.
+async fn admit(stream: UnixStream, engine: EngineHandle, peer: UCred) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let greeting = timeout(HELLO_LIMIT, greet(&mut reader, &mut writer)).await;
@@ -218,6 +240,7 @@ async fn write_all(mut writer: OwnedWriteHalf, mut outbox: mpsc::Receiver<Tell>)
     }
 }
 
+/// The most faces of one user at the same time.
 const FACES_MAX: usize = 64;
 const WORK_MAX: usize = 32;
 const TELLS_MAX: usize = 64;

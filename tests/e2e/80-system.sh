@@ -78,8 +78,17 @@ check "but may have an engine of their own" on "$EVE" --personal engine status
 
 signed() { printf '%s\n' "$1" | on "$2" "${@:3}"; }
 ana_secret='correct horse of ana 1' bob_secret='battery staple of bob 2'
-check "ana becomes the Owner" signed "$ana_secret" "$ANA" init --email ana@example.com --password-stdin
+as_root() {
+    mkdir -p "$WORK/home-root"
+    printf '%s\n' "$1" |
+        env -i HOME="$WORK/home-root" PATH="$PATH" TERM=dumb "$BREAKGLASS" --root "$ROOT" "${@:2}"
+}
+refuse "no member makes themselves the first Owner" 4 \
+    signed "$bob_secret" "$BOB" init --email bob@example.com --password-stdin
+says "and reads who does" "root makes the first Owner"
+check "root makes ana the Owner" as_root "$ana_secret" init --email ana@example.com --password-stdin
 says "and reads that signing in bars" "signing in is enforced"
+check "ana signs in" signed "$ana_secret" "$ANA" login --email ana@example.com --password-stdin
 check "the credential has opened the vault" on "$ANA" vault status
 says "so it is open" "open"
 on "$ANA" operators invite bob@example.com --role member --json >"$WORK/invite.json" ||
