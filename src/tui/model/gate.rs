@@ -84,7 +84,12 @@ impl Gate {
         }
         match (&self.step, identity.owner_exists) {
             (Step::Open, true) => self.ask_sign_in(""),
-            (_, true) if wizard => self.ask_sign_in(""),
+            (_, true) if wizard => {
+                // Why it was somebody else may have been said just before.
+                let refusal = self.form.refusal.take();
+                self.ask_sign_in("");
+                self.form.refusal = refusal;
+            }
             (_, false) if !wizard => self.ask_owner_email(""),
             _ => {}
         }
