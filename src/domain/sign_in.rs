@@ -57,6 +57,9 @@ pub struct SignIn {
     pub uid: u32,
     /// The terminal, as the kernel said.
     pub tty: Option<String>,
+    /// The login at that terminal, as the kernel said (setsid(2)).
+    #[serde(default)]
+    pub session: Option<i32>,
     /// The kernel's boot id (random(4)).
     pub boot_id: String,
     /// Since when.

@@ -18,6 +18,10 @@ pub struct Origin {
     pub pid: Option<i32>,
     /// The terminal that the process belongs to, as the kernel says.
     pub tty: Option<String>,
+    /// The login at that terminal: the kernel's session id (setsid(2)). The next one who gets the
+    /// terminal has another.
+    #[serde(default)]
+    pub session: Option<i32>,
     /// Where the login came from, as logind has recorded it (sd-login(3)).
     #[serde(default)]
     pub remote: Option<String>,

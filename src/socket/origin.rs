@@ -13,29 +13,35 @@ use crate::protocol::Origin;
 /// Returns who a process is to an engine.
 #[must_use]
 pub fn origin_of(uid: u32, pid: Option<i32>) -> Origin {
-    Origin { uid, pid, tty: pid.and_then(terminal_of), remote: pid.and_then(remote_of) }
+    let seat = pid.and_then(seat_of);
+    let (tty, session) = seat.map_or((None, None), |(tty, session)| (Some(tty), Some(session)));
+    Origin { uid, pid, tty, session, remote: pid.and_then(remote_of) }
 }
 
-/// Returns the terminal of a process: `pts/3`, `tty1`; nothing where it has none, or is gone.
-fn terminal_of(pid: i32) -> Option<String> {
+/// Returns the terminal of a process, `pts/3` or `tty1`, and the session id of the login there;
+/// nothing where it has none, or is gone.
+fn seat_of(pid: i32) -> Option<(String, i32)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    terminal_in(&stat)
+    seat_in(&stat)
 }
 
-/// Finds the terminal in a line of proc_pid_stat(5).
+/// Finds terminal and session in a line of proc_pid_stat(5).
 ///
 /// The name of a program stands in parentheses and may hold anything, parentheses too; what follows
 /// the last one is state, parent, group, session and the device number of the terminal.
-fn terminal_in(stat: &str) -> Option<String> {
+fn seat_in(stat: &str) -> Option<(String, i32)> {
     let (_, after) = stat.rsplit_once(')')?;
-    let device: u32 = after.split_whitespace().nth(4)?.parse().ok()?;
+    let mut fields = after.split_whitespace().skip(3);
+    let session = fields.next()?.parse().ok()?;
+    let device: u32 = fields.next()?.parse().ok()?;
     let (major, minor) = (device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xfff00);
-    match major {
-        4 => Some(format!("tty{minor}")),
+    let tty = match major {
+        4 => format!("tty{minor}"),
         // Unix98 pseudo-terminals have eight majors (devices.txt of the Linux kernel).
-        136..=143 => Some(format!("pts/{}", (major - 136) * 256 + minor)),
-        _ => None,
-    }
+        136..=143 => format!("pts/{}", (major - 136) * 256 + minor),
+        _ => return None,
+    };
+    Some((tty, session))
 }
 
 /// Returns the address from which the login came that a process belongs to.
@@ -69,19 +75,21 @@ mod tests {
     #[test]
     fn the_kernel_names_the_terminal() {
         for (stat, terminal) in [
-            ("77 (sh) S 1 77 77 34819 78 4194304", Some("pts/3")),
-            ("77 (a ) b) S 1 77 77 1025 78 4194304", Some("tty1")),
+            ("77 (sh) S 1 77 70 34819 78 4194304", Some(("pts/3", 70))),
+            ("77 (a ) b) S 1 77 71 1025 78 4194304", Some(("tty1", 71))),
             ("77 (engine) S 1 77 77 0 -1 4194304", None),
             ("77 (sh", None),
             ("", None),
         ] {
-            assert_eq!(terminal_in(stat).as_deref(), terminal, "{stat}");
+            let seat = seat_in(stat);
+            let seat = seat.as_ref().map(|(tty, session)| (tty.as_str(), *session));
+            assert_eq!(seat, terminal, "{stat}");
         }
     }
 
     #[test]
     fn a_process_that_is_gone_has_none() {
-        assert_eq!(terminal_of(i32::MAX), None);
+        assert_eq!(seat_of(i32::MAX), None);
     }
 
     #[test]

@@ -48,12 +48,12 @@ impl Team {
 
     pub async fn on(rig: Rig) -> Self {
         let bob = with_password(account("bob@example.com", Role::Member));
-        let token = people::sign_in(&*rig.store, &bob, None).await;
+        let token = people::sign_in(&*rig.store, &bob).await;
         let mut engine = rig.start().await;
         let owner = with_password(account(OWNER, Role::Owner));
         // Only after the start: it makes the Owner anew.
         drop(engine);
-        people::sign_in(&*rig.store, &owner, None).await;
+        people::sign_in(&*rig.store, &owner).await;
         engine = rig.start_for_nobody(Parcel::pack(vec![])).await;
         let owners = people::token(&owner, None);
         engine.handle = engine.handle.signed_in(Some(owners));
@@ -303,7 +303,7 @@ async fn of_five_who_add_the_fifth_at_once_one_does() {
     rig.idps = vec![idp("entra", &["example.com"])];
     for number in 0..9 {
         let who = with_password(account(&format!("user{number}@example.com"), Role::Admin));
-        people::sign_in(&*rig.store, &who, None).await;
+        people::sign_in(&*rig.store, &who).await;
     }
     let team = Team::on(rig).await;
     let first: Vec<_> = (0..4).map(|number| format!("user{number}@example.com")).collect();
@@ -526,7 +526,7 @@ async fn only_an_owner_says_where_people_sign_in() {
     let mut rig = Rig::new();
     rig.idps = vec![idp("entra", &["example.com"])];
     let admin = account("carl@example.com", Role::Admin);
-    let token = people::sign_in(&*rig.store, &admin, None).await;
+    let token = people::sign_in(&*rig.store, &admin).await;
     let team = Team::on(rig).await;
     let carl = team.engine.handle.signed_in(Some(token));
     let settings = Box::new(idp("mine", &["example.com"]));

@@ -28,7 +28,7 @@ async fn served() -> Served {
     let rig = Rig::new();
     let here = socket::origin_of(own_uid(), i32::try_from(std::process::id()).ok());
     let owner = account(OWNER, Role::Owner);
-    let token = people::sign_in(&*rig.store, &owner, here.tty.as_deref()).await;
+    let token = people::sign_in_at(&*rig.store, &owner, &here).await;
     let engine = rig.start().await;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("engine.sock");

@@ -147,6 +147,7 @@ impl Desk {
             method,
             uid: self.origin.uid,
             tty: self.origin.tty.clone(),
+            session: self.origin.session,
             boot_id: people.boot_id.clone(),
             started_at: now,
             used_at: now,

@@ -54,6 +54,7 @@ impl SignIns {
         let sign_in = &mut known.sign_in;
         let here = sign_in.uid == origin.uid
             && sign_in.tty == origin.tty
+            && sign_in.session == origin.session
             && sign_in.boot_id == boot_id
             && now < sign_in.ends_at();
         if !here {
@@ -155,7 +156,13 @@ mod tests {
     }
 
     fn origin() -> Origin {
-        Origin { uid: 1_000, pid: Some(7), tty: Some("pts/3".into()), remote: None }
+        Origin {
+            uid: 1_000,
+            pid: Some(7),
+            tty: Some("pts/3".into()),
+            session: Some(70),
+            remote: None,
+        }
     }
 
     fn signed_in() -> (SignIns, Token) {
@@ -167,6 +174,7 @@ mod tests {
             method: SignInMethod::Password,
             uid: 1_000,
             tty: Some("pts/3".into()),
+            session: Some(70),
             boot_id: "boot".into(),
             started_at: at(0),
             used_at: at(0),
@@ -188,6 +196,8 @@ mod tests {
         assert_eq!(whose(&mut all, &token, &Origin { tty: None, ..origin() }, "boot"), None);
         let elsewhere = Origin { tty: Some("pts/4".into()), ..origin() };
         assert_eq!(whose(&mut all, &token, &elsewhere, "boot"), None);
+        let later = Origin { session: Some(71), ..origin() };
+        assert_eq!(whose(&mut all, &token, &later, "boot"), None, "the next login there");
         assert_eq!(whose(&mut all, &token, &origin(), "another boot"), None);
     }
 

@@ -18,7 +18,7 @@ use breakglass::domain::time::Timestamp;
 use breakglass::engine::PeopleParts;
 use breakglass::identity::hashing::HashParameters;
 use breakglass::identity::{PendingSignOn, Prompt, SingleSignOn, SsoError, SsoIdentity};
-use breakglass::protocol::Mode;
+use breakglass::protocol::{Mode, Origin};
 use breakglass::store::{Batch, Record, RecordKind, Store};
 use breakglass::vault::memory::MemoryVault;
 use sha2::{Digest as _, Sha256};
@@ -137,9 +137,14 @@ pub fn token(account: &Account, tty: Option<&str>) -> Token {
     Token::from_random(Sha256::digest(format!("{}{tty:?}", account.email)).into())
 }
 
-/// Makes an account in a store, and signs it in at a terminal of this user; returns its token.
-pub async fn sign_in(store: &dyn Store, account: &Account, tty: Option<&str>) -> Token {
-    let token = token(account, tty);
+/// Makes an account in a store, and signs it in for this user without a terminal; returns its token.
+pub async fn sign_in(store: &dyn Store, account: &Account) -> Token {
+    sign_in_at(store, account, &Origin::default()).await
+}
+
+/// Makes an account in a store, and signs it in for this user where somebody sits; returns its token.
+pub async fn sign_in_at(store: &dyn Store, account: &Account, at: &Origin) -> Token {
+    let token = token(account, at.tty.as_deref());
     let hash = Sha256::digest(token.expose().as_bytes());
     let now = clock::wall();
     let sign_in = SignIn {
@@ -147,7 +152,8 @@ pub async fn sign_in(store: &dyn Store, account: &Account, tty: Option<&str>) ->
         account: account.id,
         method: SignInMethod::Password,
         uid: rustix::process::getuid().as_raw(),
-        tty: tty.map(str::to_owned),
+        tty: at.tty.clone(),
+        session: at.session,
         boot_id: BOOT.into(),
         started_at: now,
         used_at: now,

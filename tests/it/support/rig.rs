@@ -62,7 +62,7 @@ impl Rig {
 
     /// Starts an engine that takes over what another one handed over.
     pub async fn start_with(&self, parcel: Parcel) -> Running {
-        let token = people::sign_in(&*self.store, &account(OWNER, Role::Owner), None).await;
+        let token = people::sign_in(&*self.store, &account(OWNER, Role::Owner)).await;
         let mut running = self.start_for_nobody(parcel).await;
         running.handle = running.handle.signed_in(Some(token));
         running
