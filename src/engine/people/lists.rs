@@ -63,7 +63,7 @@ impl Desk {
         self.commit(changed, drafts).await?;
         book.directory.put_list(after);
         self.show(&book).await;
-        let why = format!("taken off the break-glass list of {idp}");
+        let why = format!("taken off the break-glass list of {idp}, by which the sign-in was");
         self.end_sign_ins(&bypassing, &why).await;
         for account in bypassing.iter().map(|sign_in| sign_in.account) {
             let why = why.clone();

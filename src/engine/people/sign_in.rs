@@ -8,6 +8,7 @@ use super::{Book, audit, over, records};
 use crate::domain::account::{Account, AccountId, PasswordHash};
 use crate::domain::audit_event::AuditDraft;
 use crate::domain::email::Email;
+use crate::domain::identity_provider::IdpHealth;
 use crate::domain::operator::Operator;
 use crate::domain::secret::Secret;
 use crate::domain::sign_in::{SignIn, SignInMethod, Token};
@@ -22,7 +23,7 @@ use crate::identity::hashing::{ChoiceError, Compared, HashError};
 use crate::identity::lockout::{Reservation, Source};
 use crate::identity::login::{Refusal, Verdict};
 use crate::identity::password::{Password, PasswordError};
-use crate::protocol::{Mode, Reply};
+use crate::protocol::{IdpView, Mode, Reply};
 use crate::store::Record;
 
 /// A try by password that was counted, and what came of comparing it.
@@ -82,12 +83,19 @@ impl Desk {
             (Verdict::Admitted { bypass }, Some(account)) => {
                 let Tried { reservation, with, compared } = tried;
                 let cleared = records::throttle(&book.lockouts.succeeded(reservation));
-                let (id, changed) = (account.id, vec![cleared]);
+                let (id, mut changed) = (account.id, vec![cleared]);
+                // Coming in by it shows that it works.
+                let now = self.shared.now();
+                let proofs = bypass.iter().map(|idp| book.directory.prove(idp, id, now));
+                let proofs: Vec<_> = proofs.flatten().collect();
+                changed.extend(proofs.iter().map(records::list));
                 let method = match bypass {
                     none if none.is_empty() => SignInMethod::Password,
                     idps => SignInMethod::BreakGlass(idps),
                 };
                 let admitted = self.admit(&mut book, account, method, changed, vec![]).await?;
+                proofs.into_iter().for_each(|list| book.directory.put_list(list));
+                self.show(&book).await;
                 drop(book);
                 // Only now: what takes longer for a right password would tell that it is right.
                 if let Some(before) = with.filter(|_| compared.needs_rehash) {
@@ -112,7 +120,7 @@ impl Desk {
         is_break_glass: bool,
         said: &str,
     ) -> Result<Reply, Report> {
-        let what = format!("Sign-in by password refused: {refusal}");
+        let what = format!("Sign-in of {email} by password refused: {refusal}");
         let who = self.somebody();
         let mut draft =
             audit::not_signed_in(&self.shared, &who, &what, email, "password", is_break_glass);
@@ -121,7 +129,9 @@ impl Desk {
         }
         self.commit(vec![], vec![draft]).await?;
         let report = Report::new(Kind::Denied, said);
-        let enforced = self.shared.people.view().idps.iter().find(|idp| idp.enforced).cloned();
+        // One that was seen not to work would only lead them back here.
+        let works = |idp: &&IdpView| idp.enforced && idp.health != IdpHealth::Unhealthy;
+        let enforced = self.shared.people.view().idps.iter().find(works).cloned();
         Err(match enforced {
             Some(idp) => report.hint(format!("breakglass login --sso {}", idp.id)),
             None => report,
