@@ -298,9 +298,13 @@ async fn enforcement_with_nobody_listed_wants_the_name_typed() {
     assert!(!team.idp().await.enforced);
     team.enforce(true).await.unwrap();
     assert!(team.idp().await.enforced);
-    let event = team.newest().await;
-    assert_eq!(event["type"], "sso.enforced");
-    assert_eq!(event["changes"]["after"]["enforced"], true);
+    let enforced = team.newest().await;
+    team.rig.sso.set_down("entra", Some("down"));
+    let validate = IdpAsk::Validate { idp: "entra".parse().unwrap() };
+    team.ask(Command::Idp(validate)).await.unwrap();
+    insta::assert_snapshot!(team.idp().await.warnings[0], @"entra does not work NOW and nobody listed can enter: whom it governs is locked out; who is signed in lets them in: breakglass idp unenforce entra");
+    assert_eq!(enforced["type"], "sso.enforced");
+    assert_eq!(enforced["changes"]["after"]["enforced"], true);
 }
 
 #[tokio::test]

@@ -32,15 +32,25 @@ impl People {
         let listed = list.listed.iter().filter_map(|listing| {
             Some(self::listed(directory.account(listing.account)?, Some(listing), now))
         });
+        let health = IdpHealth::of(probe.as_ref());
+        let mut warnings: Vec<_> = forecast.warnings.iter().map(ToString::to_string).collect();
+        if list.enforced && health == IdpHealth::Unhealthy && forecast.usable == 0 {
+            // No longer what might be.
+            let id = &idp.id;
+            warnings.insert(0, format!(
+                "{id} does not work NOW and nobody listed can enter: whom it governs is locked out; \
+                 who is signed in lets them in: breakglass idp unenforce {id}"
+            ));
+        }
         IdpView {
             id: idp.id.clone(),
             label: idp.kind.label().to_owned(),
             settings: Some(idp.clone()),
             enforced: list.enforced,
-            health: IdpHealth::of(probe.as_ref()),
+            health,
             listed: listed.collect(),
             forecast: forecast.to_string(),
-            warnings: forecast.warnings.iter().map(ToString::to_string).collect(),
+            warnings,
             probe,
         }
     }
