@@ -106,11 +106,13 @@ impl Directory {
         self.by_email.values().filter_map(|id| self.accounts.get(id))
     }
 
-    /// The accounts whose address holds a text, in the order of addresses.
+    /// The accounts whose address or role holds a text, in the order of addresses.
     pub fn holding(&self, part: &str) -> impl Iterator<Item = &Account> {
         let part = part.trim().to_lowercase();
-        let found = self.by_email.iter().filter(move |(email, _)| email.as_str().contains(&part));
-        found.filter_map(|(_, id)| self.accounts.get(id))
+        self.accounts().filter(move |account| {
+            account.email.as_str().contains(&part)
+                || account.role.as_str().to_lowercase().contains(&part)
+        })
     }
 
     /// True once there is an Owner of the team: until then there is nothing to sign in to.

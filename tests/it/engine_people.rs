@@ -548,3 +548,31 @@ async fn only_an_owner_says_where_people_sign_in() {
     let validate = IdpAsk::Validate { idp: "entra".parse().unwrap() };
     assert!(carl.call(Command::Idp(validate)).await.is_ok());
 }
+
+/// Else the team would have nobody who could let anybody in.
+#[tokio::test]
+async fn the_way_by_which_the_only_owner_signs_in_is_not_taken_away() {
+    let mut rig = Rig::new();
+    rig.idps = vec![idp("entra", &["example.com"])];
+    let engine = rig.start().await;
+    rig.sso.decide(Ok(SsoIdentity {
+        issuer: "https://entra.example.com".into(),
+        subject: "s-1".into(),
+        email: Some(email(OWNER)),
+        email_verified: true,
+    }));
+    let begin = SignInAsk::BeginSso { idp: "entra".parse().unwrap() };
+    let begun = engine.handle.call(Command::SignIn(begin)).await.unwrap();
+    let Reply::SsoPrompt(prompt) = begun else { panic!("{begun:?}") };
+    let finish = SignInAsk::FinishSso { attempt: prompt.attempt };
+    engine.handle.call(Command::SignIn(finish)).await.unwrap();
+    let remove = Command::Idp(IdpAsk::Remove { idp: "entra".parse().unwrap() });
+    insta::assert_snapshot!(said(engine.handle.call(remove.clone()).await), @r"
+    denied: no Owner could sign in without `entra`
+      hint: an Owner sets a password first: breakglass password set
+    ");
+    let new = Secret::new(PASSWORD);
+    let set = SignInAsk::SetPassword { current: None, new };
+    engine.handle.call(Command::SignIn(set)).await.unwrap();
+    assert_eq!(engine.handle.call(remove).await, Ok(Reply::Done));
+}

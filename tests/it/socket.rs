@@ -208,3 +208,22 @@ async fn a_second_subscription_takes_the_place_of_the_first() {
     let opened = session(far.handle.call(Command::Open(request(&target.address))).await);
     until(&mut second, opened.id, SessionState::Active).await;
 }
+
+#[tokio::test]
+async fn a_user_has_so_many_places_and_a_face_that_leaves_makes_room() {
+    const PLACES: usize = 64;
+    let served = served().await;
+    let mut faces = vec![];
+    for _ in 0..PLACES {
+        faces.push(attached(&served).await);
+    }
+    let refused = socket::attach(&served.path, origin(), own_uid()).await.unwrap_err();
+    assert!(matches!(refused, AttachError::Silent | AttachError::Io(_)), "{refused}");
+    faces.pop();
+    let again = async {
+        while socket::attach(&served.path, origin(), own_uid()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await.expect("there is room again");
+}

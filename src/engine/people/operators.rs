@@ -150,12 +150,7 @@ impl Desk {
 
 /// The operators whose address or role holds a text.
 fn list(book: &Book, filter: &str, limit: u32, offset: u32) -> OperatorsView {
-    let needle = filter.trim().to_lowercase();
-    let wanted = |account: &&Account| {
-        account.email.as_str().contains(&needle)
-            || account.role.as_str().to_lowercase().contains(&needle)
-    };
-    let matching: Vec<_> = book.directory.accounts().filter(wanted).collect();
+    let matching: Vec<_> = book.directory.holding(filter).collect();
     let shown = matching.iter().skip(offset as usize).take(limit as usize);
     OperatorsView {
         total: book.directory.accounts().count() as u64,

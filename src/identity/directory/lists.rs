@@ -151,16 +151,6 @@ impl Directory {
         }
     }
 
-    /// Every entry whose listing counts for nothing, with the reason.
-    pub fn stale_entries(&self, idp: &IdpId) -> Vec<(AccountId, Stale)> {
-        let listed = self.list(idp).listed.into_iter();
-        let why = |listing: Listing| match self.account(listing.account) {
-            Some(account) => stale(account).map(|why| (account.id, why)),
-            None => Some((listing.account, Stale::NotMember)),
-        };
-        listed.filter_map(why).collect()
-    }
-
     fn configured(&self, idp: &IdpId) -> Result<(), ListChangeError> {
         let found = self.idp(idp).map(|_| ());
         found.ok_or_else(|| ListChangeError::UnknownIdp(idp.clone()))
