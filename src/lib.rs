@@ -7,8 +7,8 @@
 //! 6  main
 //! 5  app                                   puts everything together, is known by main alone
 //! 4  engine                                decides and acts: one task, one interpreter a session
-//! 3  provider forward identity store | tui cli socket   left: what the engine uses; right: who asks it
-//! 2  session  protocol  config  vault  http  clock
+//! 3  provider launcher forward identity store | tui cli socket   left: the engine uses it; right: it asks
+//! 2  session  protocol  config  vault  http  ssh  process  clock
 //! 1  domain  error  logging
 //! ```
 //!
@@ -20,10 +20,11 @@
 //! | [`session`] | the life of a session as a pure machine, folded from its journal |
 //! | [`protocol`] | what faces and engine say to each other; also the wire format of the socket |
 //! | [`config`] | `config.toml`: read, checked, and written with every other byte kept |
-//! | [`provider`] | the contract of a system that carries paths; Direct, and simulated ones for drills |
+//! | [`provider`] | the contract of a system that carries paths; Direct, SSH, and simulated ones for drills |
 //! | [`forward`] | the local endpoint: listener, peer check, relay |
 //! | [`identity`] | who may sign in, and how: the rules, and single sign-on |
 //! | [`http`] | the one client of everything that is asked over HTTP |
+//! | [`process`] | programs of others that this one runs, or keeps running |
 //! | [`vault`] | where secrets rest: the keyring, or a sealed file |
 //! | [`store`] | everything durable: journals, sessions, the audit chain |
 //! | [`engine`] | the loop, the interpreter, recovery and hand-over |
@@ -59,6 +60,7 @@ pub mod forward;
 pub mod http;
 pub mod identity;
 pub mod logging;
+pub mod process;
 pub mod protocol;
 pub mod provider;
 pub mod session;

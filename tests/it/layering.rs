@@ -31,6 +31,8 @@ const TABLE: &[(&str, u8, Side)] = &[
     ("config", 2, Trunk),
     ("vault", 2, Trunk),
     ("http", 2, Trunk),
+    ("process", 2, Trunk),
+    ("ssh", 2, Trunk),
     ("clock", 2, Trunk),
     ("provider", 3, Adapter),
     ("launcher", 3, Adapter),
@@ -53,9 +55,17 @@ const KNOWN_TO_FACES: &[&str] = &["domain", "protocol", "config", "clock", "erro
 /// Folders whose `mod.rs` is a contract: what lies below it is known to itself and to `app`.
 const CONTRACTS: &[&str] = &["provider", "launcher", "credential", "store"];
 
-/// What belongs to a contract though it has a file of its own: pure, and the same for all that
-/// fulfil it.
-const SHARED_IN_CONTRACT: &[(&str, &str)] = &[("store", "chain")];
+/// What belongs to a contract though it has a file of its own: the same for all that fulfil it.
+const SHARED_IN_CONTRACT: &[(&str, &str)] = &[
+    ("store", "chain"),
+    ("launcher", "marked"),
+    ("launcher", "order"),
+    ("launcher", "transport"),
+    ("launcher", "way"),
+];
+
+/// What puts all that fulfil a contract behind one face of it.
+const GATHERS: &[(&str, &str)] = &[("launcher", "kinds")];
 
 /// Modules that decide and touch nothing.
 const PURE: &[&str] = &["domain", "session", "approval"];
@@ -153,6 +163,11 @@ fn concrete(
         "app" => None,
         own if own == contract && own_child.is_none_or(|own| own == child) => None,
         own if own == contract && SHARED_IN_CONTRACT.contains(&(contract, child)) => None,
+        own if own == contract
+            && own_child.is_some_and(|child| GATHERS.contains(&(contract, child))) =>
+        {
+            None
+        }
         own if own == contract => Some("what fulfils a contract knows nobody beside it".to_owned()),
         _ => Some(format!("only `app` knows what fulfils the contract of `{contract}`")),
     }
