@@ -24,6 +24,7 @@
 //! | [`forward`] | the local endpoint: listener, peer check, relay |
 //! | [`identity`] | who may sign in, and how: the rules, and single sign-on |
 //! | [`http`] | the one client of everything that is asked over HTTP |
+//! | [`ssh`] | the system's `ssh`: one configuration, one reading of its complaints |
 //! | [`process`] | programs of others that this one runs, or keeps running |
 //! | [`vault`] | where secrets rest: the keyring, or a sealed file |
 //! | [`store`] | everything durable: journals, sessions, the audit chain |
@@ -65,6 +66,7 @@ pub mod protocol;
 pub mod provider;
 pub mod session;
 pub mod socket;
+pub mod ssh;
 pub mod store;
 pub mod tui;
 pub mod vault;

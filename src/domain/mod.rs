@@ -21,6 +21,7 @@ pub mod role;
 pub mod secret;
 pub mod sign_in;
 pub mod site;
+pub mod ssh;
 pub mod target;
 pub mod text;
 pub mod time;

@@ -1,0 +1,105 @@
+//! A private folder for one use of `ssh`.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::Ssh;
+use super::failure::{SshFailure, Trouble};
+
+/// A private folder that is removed, with all that is in it, when this is dropped.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes a fresh one that only this user may enter.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub fn fresh(ssh: &Ssh) -> Result<Self, SshFailure> {
+        let mut random = [0; 4];
+        getrandom::fill(&mut random).map_err(|error| failed("random numbers", &error))?;
+        let path = ssh.dir.join(format!("t{:08x}", u32::from_be_bytes(random)));
+        make(&ssh.dir, &path).map_err(|error| failed(&path.to_string_lossy(), &error))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let removed = std::fs::remove_dir_all(&self.0);
+        if let Err(error) = removed.or_else(gone_is_gone) {
+            tracing::warn!(%error, "a folder for ssh is left behind");
+        }
+    }
+}
+
+fn gone_is_gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// Makes a folder inside another one, both for this user alone. The inner one must not exist.
+///
+/// # Errors
+///
+/// When one cannot be made.
+pub fn make(parent: &Path, path: &Path) -> io::Result<()> {
+    let mut private = DirBuilder::new();
+    private.mode(0o700);
+    match private.create(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    private.create(path)
+}
+
+/// Writes a new file that only this user may read.
+///
+/// # Errors
+///
+/// When it exists or cannot be written.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Why something private could not be made.
+pub(super) fn failed(what: &str, why: &dyn std::fmt::Display) -> SshFailure {
+    let (what, why) = (crate::domain::text::shown(what), why.to_string());
+    Trouble::Prepare { what, why }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::ssh::Whose;
+
+    #[test]
+    fn a_folder_is_private_and_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let whose = Whose::Operator { home: "/home/ana".into() };
+        let ssh = Ssh { whose, variables: [].into(), dir: dir.path().join("a/ssh") };
+        let folder = Folder::fresh(&ssh).unwrap();
+        let path = folder.path().to_owned();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&ssh.dir), mode(&path)), (0o700, 0o700));
+        write(&path.join("c"), "x").unwrap();
+        assert_eq!(mode(&path.join("c")), 0o600);
+        assert!(write(&path.join("c"), "y").is_err(), "nothing is written into what is there");
+        drop(folder);
+        assert!(!path.exists());
+    }
+}
