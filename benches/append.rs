@@ -236,6 +236,9 @@ impl Session {
             receipt: vec![],
             exit_card: vec![],
             traffic: Traffic::default(),
+
+            audience: vec![],
+            path_lost: None,
             drill: false,
         };
         Self { number, view, next: 0 }

@@ -289,6 +289,9 @@ fn session(number: u32, state: SessionState) -> Outcome<SessionView> {
         receipt: vec![],
         exit_card: vec![],
         traffic: Traffic::default(),
+
+        audience: vec![],
+        path_lost: None,
         drill: false,
     })
 }
@@ -309,6 +312,9 @@ fn snapshot() -> Outcome<Snapshot> {
         sessions: 1,
         keep: None,
         about: "Connects from this host by plain TCP.".into(),
+        settings: None,
+        validation: None,
+        errors: vec![],
     };
     let engine = EngineView {
         version: "0.1.0".into(),

@@ -165,6 +165,9 @@ fn past(number: usize) -> Outcome<Batch> {
         receipt: vec![],
         exit_card: vec![],
         traffic: Traffic::default(),
+
+        audience: vec![],
+        path_lost: None,
         drill: false,
     };
     let change = SessionChange { view: Box::new(view), first: 0, entries: vec![] };

@@ -10,27 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use breakglass::domain::catalogue::Catalogue;
-use breakglass::domain::id::{IdpId, InstallationId, ProviderId};
-use breakglass::domain::identity_provider::IdpSettings;
-use breakglass::domain::operator::Operator;
-use breakglass::domain::policy::Policy;
 use breakglass::domain::request::{OpenRequest, TargetChoice};
 use breakglass::domain::target::{Address, TargetKind};
-use breakglass::domain::time::Span;
-use breakglass::engine::{
-    Engine, EngineParts, Installed, KeepSettings, PeopleParts, Rules, Running,
-};
-use breakglass::error::Report;
-use breakglass::http::{Http, Limits, Trust};
-use breakglass::identity::hashing::HashParameters;
-use breakglass::identity::oidc::Oidc;
-use breakglass::protocol::{Command, Event, Mode, SessionState};
+use breakglass::engine::{Engine, Running};
+use breakglass::protocol::{Command, Event, SessionState};
 use breakglass::provider::direct::Direct;
-use breakglass::store::sqlite::SqliteStore;
-use breakglass::vault::memory::MemoryVault;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+mod kit;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -109,61 +97,6 @@ async fn until_open(engine: &Running, wanted: usize) -> Outcome<()> {
 }
 
 async fn start(state: &Path) -> Outcome<Running> {
-    let store = SqliteStore::open(state).await?;
-    let parts = EngineParts {
-        store: Arc::new(store),
-        catalogue: Catalogue::default(),
-        policy: Policy {
-            duration_max: Span::from_minutes(60),
-            duration_default: Span::from_minutes(30),
-            reason_pattern: None,
-            ad_hoc_targets: true,
-            idle: None,
-        },
-        providers: vec![Installed {
-            provider: Arc::new(Direct::new("direct".parse()?)),
-            enabled: true,
-            default: false,
-        }],
-        settings: Arc::new(Forgets),
-        installation: InstallationId::from_random([1; 6]),
-        operator: Operator::unix(rustix::process::getuid().as_raw(), "bench"),
-        host: "bench".into(),
-        state_dir: state.to_string_lossy().into_owned(),
-        sockets_dir: state.to_owned(),
-        connections_max: 4_096,
-        // Nobody signs in to a bench; sessions are taken up the same way.
-        drill: true,
-        idps: vec![],
-        people: PeopleParts {
-            mode: Mode::Personal,
-            hashing: HashParameters::default(),
-            sso: Arc::new(Oidc::new(Http::new(Trust::default(), Limits::default()))),
-            vault: Arc::new(MemoryVault::default()),
-            boot_id: "bench".into(),
-        },
-        detached: false,
-        problem: None,
-    };
-    Ok(Engine::start(parts, BTreeMap::new()).await?)
-}
-
-struct Forgets;
-
-impl KeepSettings for Forgets {
-    fn put_idp(&self, _: &IdpSettings) -> Result<(), Report> {
-        Ok(())
-    }
-
-    fn remove_idp(&self, _: &IdpId) -> Result<(), Report> {
-        Ok(())
-    }
-
-    fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
-        Ok(())
-    }
-
-    fn changed(&self) -> Option<Result<Rules, Report>> {
-        None
-    }
+    let direct = Arc::new(Direct::new("direct".parse()?));
+    Ok(Engine::start(kit::parts(state, vec![direct]).await?, BTreeMap::new()).await?)
 }

@@ -1,6 +1,7 @@
 //! The local endpoint beside what people use today, on loopback, all in one run.
 //!
-//! Rows: a raw connection, `socat`, `ssh -L` through an sshd of our own, and the endpoint. Columns:
+//! Rows: a raw connection, `socat`, `ssh -L` through an sshd of our own, the endpoint over that same
+//! SSH connection (what a bastion costs), and the endpoint. Columns:
 //! throughput of one stream, round trip of 64 bytes, connect plus two bytes. Below: the memory of a
 //! thousand idle connections and the time to close them. In each round the rows take turns, and medians
 //! are shown, so that a busy machine hurts all rows alike. Throughput comes last: the scheduler
@@ -12,7 +13,7 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -26,6 +27,7 @@ use tokio::sync::mpsc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+const FORWARD: &str = "forward";
 const ROUNDS: usize = 5;
 const STREAM_BYTES: u64 = 1 << 30;
 const PINGS: usize = 3000;
@@ -36,11 +38,18 @@ fn main() -> Outcome<()> {
     let runtime = Runtime::new()?;
     let target = serve_target()?;
     let scratch = tempfile::tempdir()?;
-    let (endpoint, port) = start_endpoint(&runtime, target)?;
+    let (endpoint, port) = start_endpoint(&runtime, Arc::new(To(target)))?;
 
     let mut rows = vec![Row::new("raw", target, None)];
     rows.extend(socat(target)?);
-    rows.extend(ssh(target, scratch.path())?);
+    let mut over_ssh = None;
+    if let Some(row) = ssh(target, scratch.path())? {
+        rows.push(row);
+        let behind = Arc::new(Through(scratch.path().join(FORWARD)));
+        let (over, port) = start_endpoint(&runtime, behind)?;
+        rows.push(Row::new("over ssh", (Ipv4Addr::LOCALHOST, port).into(), None));
+        over_ssh = Some(over);
+    }
     rows.push(Row::new("endpoint", (Ipv4Addr::LOCALHOST, port).into(), None));
     for row in &rows {
         wait_until_served(row.address)?;
@@ -59,6 +68,7 @@ fn main() -> Outcome<()> {
         }
     }
     print_table(&mut rows);
+    drop(over_ssh);
     idle_connections(&runtime, endpoint)
 }
 
@@ -141,14 +151,29 @@ impl Dial for To {
     }
 }
 
-fn start_endpoint(runtime: &Runtime, target: SocketAddr) -> Outcome<(Endpoint, u16)> {
+/// A UNIX socket that `ssh` forwards, as a bastion's sessions have one.
+struct Through(PathBuf);
+
+#[async_trait]
+impl Dial for Through {
+    async fn dial(&self) -> Result<Conduit, DialError> {
+        match tokio::net::UnixStream::connect(&self.0).await {
+            Ok(stream) => Ok(Conduit::Unix(stream)),
+            Err(source) => {
+                Err(DialError::Unreachable { target: self.0.display().to_string(), source })
+            }
+        }
+    }
+}
+
+fn start_endpoint(runtime: &Runtime, dial: Arc<dyn Dial>) -> Outcome<(Endpoint, u16)> {
     let _inside = runtime.enter();
     let bound = Listen::Loopback { port: None }.bind()?;
     let EndpointAddress::Loopback { port } = *bound.address() else { return Err("no port".into()) };
     let settings = Settings::new(rustix::process::geteuid().as_raw(), Room::new(4_096));
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     thread::spawn(move || while heard.blocking_recv().is_some() {});
-    Ok((Endpoint::start(bound, Arc::new(To(target)), settings, events)?, port))
+    Ok((Endpoint::start(bound, dial, settings, events)?, port))
 }
 
 fn installed(program: &str) -> bool {
@@ -209,7 +234,8 @@ fn ssh(target: SocketAddr, folder: &Path) -> Outcome<Option<Row>> {
         .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "ExitOnForwardFailure=yes"])
         .args(["-p", &daemon.port().to_string(), "-i"])
         .arg(folder.join("user"))
-        .args(["-L", &format!("{local}:{target}"), "127.0.0.1"])
+        .args(["-L", &format!("{local}:{target}")])
+        .args(["-L", &format!("{}:{target}", folder.join(FORWARD).display()), "127.0.0.1"])
         .spawn()?;
     processes.0.push(client);
     wait_until_served(local)?;
@@ -296,6 +322,10 @@ fn print_table(rows: &mut [Row]) {
         println!("{:<10}{gbits:>9.1}{p50:>14.1}{p99:>14.1}{connect:>13.3}", row.name);
         medians.push((row.name, gbits, p50, connect));
     }
+    let found = |name| medians.iter().find(|(other, ..)| *other == name);
+    if let (Some(plain), Some(ours)) = (found("ssh -L"), found("over ssh")) {
+        println!("over ssh against ssh -L: throughput {:.2} times", ours.1 / plain.1);
+    }
     let Some(&(_, gbits, p50, connect)) = medians.last() else { return };
     for (name, other_gbits, other_p50, other_connect) in medians.iter().rev().skip(1).rev() {
         println!(
@@ -319,7 +349,7 @@ fn idle_connections(runtime: &Runtime, old: Endpoint) -> Outcome<()> {
     // A target without threads, so that only the endpoint's memory grows.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     rustix::net::listen(&silent, 4096)?;
-    let (endpoint, port) = start_endpoint(runtime, silent.local_addr()?)?;
+    let (endpoint, port) = start_endpoint(runtime, Arc::new(To(silent.local_addr()?)))?;
     let mut sockets = Vec::with_capacity(2 * IDLE);
     let before = resident_kib()?;
     for _ in 0..IDLE {

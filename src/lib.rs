@@ -21,6 +21,7 @@
 //! | [`protocol`] | what faces and engine say to each other; also the wire format of the socket |
 //! | [`config`] | `config.toml`: read, checked, and written with every other byte kept |
 //! | [`provider`] | the contract of a system that carries paths; Direct, SSH, and simulated ones for drills |
+//! | [`launcher`] | how a temporary router or connector is started inside a site |
 //! | [`forward`] | the local endpoint: listener, peer check, relay |
 //! | [`identity`] | who may sign in, and how: the rules, and single sign-on |
 //! | [`http`] | the one client of everything that is asked over HTTP |
@@ -60,6 +61,7 @@ pub mod error;
 pub mod forward;
 pub mod http;
 pub mod identity;
+pub mod launcher;
 pub mod logging;
 pub mod process;
 pub mod protocol;

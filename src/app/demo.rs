@@ -32,7 +32,8 @@ use crate::cli::signals::{Caught, ProcessSignals, Signals};
 use crate::cli::{Context, Engines, plain};
 use crate::domain::id::{IdpId, ProviderId};
 use crate::domain::identity_provider::IdpSettings;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{OnPathLoss, Policy};
+use crate::domain::provider::ProviderSettings;
 use crate::domain::time::Span;
 use crate::engine::{Installed, KeepSettings, Parcel, Rules};
 use crate::error::{Kind, Report};
@@ -222,13 +223,15 @@ impl Drill {
 fn network(scenario: &Scenario) -> Result<Network, Report> {
     let direct: ProviderId =
         "direct".parse().map_err(|error| Report::of(Kind::Internal, &error))?;
-    let mut providers =
-        vec![Installed { provider: Arc::new(Direct::new(direct)), enabled: true, default: false }];
-    providers.extend(scenario.providers.iter().map(|offer| Installed {
-        provider: Arc::clone(&offer.provider),
-        enabled: offer.enabled,
-        default: offer.default,
-    }));
+    let installed =
+        |provider, enabled, default| Installed { provider, settings: None, enabled, default };
+    let mut simulated = vec![installed(Arc::new(Direct::new(direct)), true, false)];
+    simulated.extend(
+        scenario
+            .providers
+            .iter()
+            .map(|offer| installed(Arc::clone(&offer.provider), offer.enabled, offer.default)),
+    );
     Ok(Network {
         catalogue: scenario.catalogue.clone(),
         policy: Policy {
@@ -238,8 +241,10 @@ fn network(scenario: &Scenario) -> Result<Network, Report> {
             // An address that somebody types would be a real one.
             ad_hoc_targets: false,
             idle: None,
+            on_path_loss: OnPathLoss::default(),
         },
-        providers,
+        providers: vec![],
+        simulated,
         settings: Arc::new(Forgets),
         identity: Identity::of_drill(),
         drill: true,
@@ -307,12 +312,25 @@ impl Signals for Unheard {
     }
 }
 
+fn nothing_is_kept() -> Report {
+    Report::new(Kind::Denied, "a drill keeps nothing, so no real provider is added to it")
+        .hint("breakglass providers add, without demo")
+}
+
 /// Keeps nothing: what is switched is switched for this drill.
 struct Forgets;
 
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
         Ok(())
+    }
+
+    fn put_provider(&self, _: &ProviderSettings) -> Result<(), Report> {
+        Err(nothing_is_kept())
+    }
+
+    fn remove_provider(&self, _: &ProviderId) -> Result<(), Report> {
+        Err(nothing_is_kept())
     }
 
     fn put_idp(&self, _: &IdpSettings) -> Result<(), Report> {

@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::late_vault::{LateVault, pack_key, unpack_key};
+use super::outside::Outside;
 use super::settings::{Identity, Network};
 use super::world::World;
 use crate::config::{self, ConfigError, Places};
@@ -97,23 +98,17 @@ impl Host {
         let people = people(world, network.identity, installation.clone());
         let (people, idps) = people?;
         let vault = Arc::clone(&people.vault);
-        if let Some(memory) = parcel.take("vault") {
-            match unpack_key(memory) {
-                Ok(key) => vault.take_key(&key).await,
-                Err(error) => tracing::warn!(%error, "the key of the vault was lost on the way"),
-            }
-        }
-        if world.is_system {
-            // Nobody waits for it here, and after a restart nobody need come to unlock it.
-            people.vault.status().await;
-        }
+        let outside = Outside::new(world, &vault, network.simulated, &network.providers);
+        open_vault(world, &*vault, &mut parcel).await;
         let parts = EngineParts {
             store,
             idps,
             people,
             catalogue: network.catalogue,
             policy: network.policy,
-            providers: network.providers,
+            providers: outside.providers,
+            builder: outside.builder,
+            launcher: outside.launcher,
             settings: network.settings,
             installation,
             operator: world.operator.clone(),
@@ -163,6 +158,19 @@ impl Host {
         self.running.control.stop().await;
         self.running.finished().await;
         clear_away(world);
+    }
+}
+
+/// Opens the vault with the key that another process handed over, if one did.
+async fn open_vault(world: &World, vault: &dyn Vault, parcel: &mut Parcel) {
+    match parcel.take("vault").map(unpack_key) {
+        Some(Ok(key)) => vault.take_key(&key).await,
+        Some(Err(error)) => tracing::warn!(%error, "the key of the vault was lost on the way"),
+        None => {}
+    }
+    if world.is_system {
+        // Nobody waits for it here, and after a restart nobody need come to unlock it.
+        vault.status().await;
     }
 }
 

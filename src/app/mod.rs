@@ -3,6 +3,7 @@
 //! - [`world`] reads what the process is given: arguments, environment, terminal, user.
 //! - [`host`] runs an engine in this process: lock, store, providers, socket.
 //! - [`settings`] is what the configuration says, put into what an engine is made of.
+//! - [`outside`] is everything that leads out of this host: providers and launchers.
 //! - [`detach`] starts an engine of its own and hands over to it.
 //! - [`system`] is the engine of a whole host.
 //! - [`reach`] gets hold of the engine, wherever it lives, for whoever is signed in at this terminal
@@ -16,6 +17,7 @@ mod docs;
 mod harden;
 mod host;
 mod late_vault;
+mod outside;
 mod reach;
 mod screens;
 mod settings;

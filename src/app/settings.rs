@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::world::World;
-use crate::config::{self, Config, IdentitySettings, ProviderSettings};
+use crate::config::{self, Config, IdentitySettings};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{IdpId, ProviderId};
 use crate::domain::identity_provider::IdpSettings;
-use crate::domain::provider::ProviderKind;
+use crate::domain::provider::ProviderSettings;
 use crate::domain::vault::Backend;
 use crate::engine::{Installed, KeepSettings, Rules};
 use crate::error::{Kind, Report};
@@ -17,7 +17,6 @@ use crate::http::{Http, Limits, Trust};
 use crate::identity::SingleSignOn;
 use crate::identity::hashing::HashParameters;
 use crate::identity::oidc::Oidc;
-use crate::provider::direct::Direct;
 use crate::vault::Vault;
 use crate::vault::choose::VaultChoice;
 use crate::vault::memory::MemoryVault;
@@ -26,7 +25,9 @@ use crate::vault::memory::MemoryVault;
 pub(super) struct Network {
     pub catalogue: Catalogue,
     pub policy: crate::domain::policy::Policy,
-    pub providers: Vec<Installed>,
+    pub providers: Vec<ProviderSettings>,
+    /// Those that stand in no configuration: they are simulated.
+    pub simulated: Vec<Installed>,
     pub settings: Arc<dyn KeepSettings>,
     pub identity: Identity,
     pub drill: bool,
@@ -92,12 +93,12 @@ pub(super) fn configured(
         Err(report) if lives => (built_in(&path)?, Some(report)),
         Err(report) => return Err(report),
     };
-    let providers = config.providers.iter().map(installed).collect::<Result<_, _>>()?;
     let identity = identity(&config, world)?;
     Ok(Network {
         catalogue: config.catalogue,
         policy: config.policy,
-        providers,
+        providers: config.providers,
+        simulated: vec![],
         settings: Arc::new(InFile::new(path, world.operator.uid)),
         identity,
         drill: false,
@@ -143,19 +144,6 @@ fn built_in(path: &Path) -> Result<Config, Report> {
     Config::parse(path, "").map_err(|error| error.report())
 }
 
-fn installed(settings: &ProviderSettings) -> Result<Installed, Report> {
-    let ProviderSettings { id, kind, enabled, default } = settings.clone();
-    match kind {
-        ProviderKind::Direct => {
-            Ok(Installed { provider: Arc::new(Direct::new(id)), enabled, default })
-        }
-        ProviderKind::Simulated => {
-            let message = format!("the provider `{id}` is simulated; those are for drills only");
-            Err(Report::new(Kind::Config, message).hint("breakglass demo"))
-        }
-    }
-}
-
 /// Keeps settings in `config.toml`, and reads it again where somebody has changed it.
 struct InFile {
     path: PathBuf,
@@ -185,6 +173,18 @@ impl KeepSettings for InFile {
             .map_err(|error| error.report())
     }
 
+    fn put_provider(&self, settings: &ProviderSettings) -> Result<(), Report> {
+        config::put_provider(&self.path, self.uid, settings)
+            .map(|_| ())
+            .map_err(|error| error.report())
+    }
+
+    fn remove_provider(&self, provider: &ProviderId) -> Result<(), Report> {
+        config::remove_provider(&self.path, self.uid, provider)
+            .map(|_| ())
+            .map_err(|error| error.report())
+    }
+
     fn put_idp(&self, settings: &IdpSettings) -> Result<(), Report> {
         config::put_identity_provider(&self.path, self.uid, settings)
             .map(|_| ())
@@ -206,7 +206,7 @@ impl KeepSettings for InFile {
         *seen = now;
         let loaded = Config::load(&self.path, self.uid).map_err(|error| error.report());
         Some(loaded.map(|config| Rules {
-            enabled: config.providers.iter().map(|it| (it.id.clone(), it.enabled)).collect(),
+            providers: Some(config.providers),
             catalogue: config.catalogue,
             policy: config.policy,
             idps: config.identity_providers,

@@ -2,7 +2,8 @@
 //!
 //! It takes nothing from its environment but two paths that systemd sets: where to say that it is
 //! ready (`NOTIFY_SOCKET`, sd_notify(3)) and where its credentials lie (`CREDENTIALS_DIRECTORY`,
-//! systemd.exec(5)). It starts no other process, hands nothing over, and never leaves by itself.
+//! systemd.exec(5)). It hands nothing over and never leaves by itself. What it starts (`ssh`, a site's
+//! launcher) gets nothing of anybody's: its own keys, its own known hosts, a `PATH` that is fixed.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};

@@ -25,7 +25,9 @@ use super::output::{Format, Output, Terminal};
 use super::password::PasswordVerb;
 use super::providers::ProvidersArgs;
 use super::sessions::{SessionsArgs, ShowArgs};
-use super::targets::{SitesArgs, TargetsArgs};
+use super::sites::SitesArgs;
+use super::sweep::SweepArgs;
+use super::targets::TargetsArgs;
 use super::vault::VaultVerb;
 use crate::domain::target::{TargetError, TargetKind};
 use crate::error::{Kind, Report};
@@ -114,6 +116,7 @@ pub enum Verb {
     Targets(TargetsArgs),
     Sites(SitesArgs),
     Providers(ProvidersArgs),
+    Sweep(SweepArgs),
     Init(InitArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),

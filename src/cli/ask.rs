@@ -3,7 +3,7 @@
 use super::words::Times;
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::email::Email;
-use crate::domain::identity_provider::Probe;
+use crate::domain::probe::Probe;
 use crate::domain::secret::Secret;
 use crate::domain::sign_in::Token;
 use crate::domain::site::Site;
@@ -13,7 +13,7 @@ use crate::error::{Kind, Report};
 use crate::protocol::{
     AuditVerdict, Command, EngineHandle, EngineView, IdentityView, IdpAsk, IdpView, OperatorsAsk,
     OperatorsView, PlanView, ProviderView, Reply, SessionView, SignInAsk, SignedInView,
-    SsoPromptView, TargetView, VaultAsk,
+    SsoPromptView, SweepView, TargetView, ValidationView, VaultAsk,
 };
 
 /// Asks for a session.
@@ -72,6 +72,25 @@ pub(super) async fn providers(
 ) -> Result<Vec<ProviderView>, Report> {
     match engine.call(command).await? {
         Reply::Providers(views) => Ok(views),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks what can be done at a provider.
+pub(super) async fn validation(
+    engine: &EngineHandle,
+    command: Command,
+) -> Result<ValidationView, Report> {
+    match engine.call(command).await? {
+        Reply::Validation(view) => Ok(*view),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Asks for what belongs to no living session.
+pub(super) async fn sweep(engine: &EngineHandle, apply: bool) -> Result<SweepView, Report> {
+    match engine.call(Command::Sweep { apply }).await? {
+        Reply::Sweep(view) => Ok(view),
         other => Err(unexpected(&other)),
     }
 }
@@ -163,7 +182,12 @@ pub(super) async fn idps(engine: &EngineHandle, command: Command) -> Result<Vec<
 
 /// Asks for a look at an identity provider.
 pub(super) async fn probe(engine: &EngineHandle, ask: IdpAsk) -> Result<Probe, Report> {
-    match engine.call(Command::Idp(ask)).await? {
+    look(engine, Command::Idp(ask)).await
+}
+
+/// Asks for a look at another system.
+pub(super) async fn look(engine: &EngineHandle, command: Command) -> Result<Probe, Report> {
+    match engine.call(command).await? {
         Reply::Probe(probe) => Ok(probe),
         other => Err(unexpected(&other)),
     }
@@ -222,7 +246,9 @@ fn unexpected(reply: &Reply) -> Report {
         Reply::Operators(_) => "operators",
         Reply::Code { .. } => "a one-time code",
         Reply::IdentityProviders(_) => "identity providers",
-        Reply::Probe(_) => "a look at an identity provider",
+        Reply::Probe(_) => "a look at another system",
+        Reply::Validation(_) => "a look at a provider",
+        Reply::Sweep(_) => "a sweep",
         Reply::Listed(_) => "how somebody would stand on a list",
         Reply::Vault(_) => "how the vault is",
         Reply::Sealed(_) => "a sealed vault",

@@ -10,12 +10,12 @@ use super::words::{self, Times};
 use crate::domain::connect::EndpointAddress;
 use crate::domain::id::{ProviderId, SiteId, TargetId};
 use crate::domain::operator::Operator;
-use crate::domain::provider::{Health, ProviderKind};
+use crate::domain::provider::ProviderKind;
 use crate::domain::request::NetworkPath;
 use crate::domain::target::{Target, TargetKind};
 use crate::protocol::{
-    Considered, EngineView, ExitLine, Notice, PathView, PlanStepView, PlanView, ProviderView,
-    SessionView, Severity, StepView, TargetView, Traffic,
+    Considered, EngineView, ExitLine, Notice, PathView, PlanStepView, PlanView, SessionView,
+    Severity, StepView, TargetView, Traffic,
 };
 
 #[derive(Serialize)]
@@ -41,6 +41,8 @@ pub(super) struct SessionDoc<'a> {
     receipt: Vec<ReceiptDoc<'a>>,
     exit_card: &'a [ExitLine],
     traffic: Traffic,
+    audience: &'a [String],
+    path_lost: Option<&'a str>,
     drill: bool,
 }
 
@@ -115,6 +117,8 @@ impl<'a> SessionDoc<'a> {
             receipt: receipt.collect(),
             exit_card: &view.exit_card,
             traffic: view.traffic,
+            audience: &view.audience,
+            path_lost: view.path_lost.as_deref(),
             drill: view.drill,
         }
     }
@@ -176,6 +180,7 @@ pub(super) struct PlanDoc<'a> {
     lease_seconds: u64,
     lease_max_seconds: u64,
     steps: &'a [PlanStepView],
+    audience: &'a [String],
 }
 
 impl<'a> PlanDoc<'a> {
@@ -186,6 +191,7 @@ impl<'a> PlanDoc<'a> {
             lease_seconds: plan.lease.as_seconds(),
             lease_max_seconds: plan.lease_max.as_seconds(),
             steps: &plan.steps,
+            audience: &plan.audience,
         }
     }
 }
@@ -230,46 +236,6 @@ impl<'a> PathChoiceDoc<'a> {
             chosen: view.path.as_ref().ok().map(PathDoc::new),
             refused: view.path.as_ref().err().map(String::as_str),
             considered: &view.considered,
-        }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct ProviderDoc<'a> {
-    id: &'a ProviderId,
-    kind: ProviderKind,
-    label: &'a str,
-    enabled: bool,
-    health: &'static str,
-    health_why: Option<&'a str>,
-    checked_at: Option<String>,
-    latency_millis: Option<u64>,
-    sessions: u32,
-    removable: bool,
-    keep: Option<&'a str>,
-    about: &'a str,
-}
-
-impl<'a> ProviderDoc<'a> {
-    pub(super) fn new(view: &'a ProviderView, times: &Times) -> Self {
-        let (health, health_why) = match &view.health {
-            Health::Healthy => ("healthy", None),
-            Health::Degraded { why } => ("degraded", Some(why.as_str())),
-            Health::Down { why } => ("down", Some(why.as_str())),
-        };
-        Self {
-            id: &view.id,
-            kind: view.kind,
-            label: &view.label,
-            enabled: view.enabled,
-            health,
-            health_why,
-            checked_at: view.checked_at.map(|at| times.rfc3339(at)),
-            latency_millis: view.latency_millis,
-            sessions: view.sessions,
-            removable: view.keep.is_none(),
-            keep: view.keep.as_deref(),
-            about: &view.about,
         }
     }
 }

@@ -6,16 +6,18 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::abilities::{self, unhealthy};
 use super::confirm::confirmed;
 use super::identity_docs::{IdpDoc, ProbeDoc};
-use super::output::{Terminal, Tone};
+use super::output::Tone;
 use super::person::{self, Stop, Wanted};
 use super::table::Table;
 use super::words::Times;
 use super::{Context, ask};
 use crate::domain::break_glass_user::LISTED_MAX;
 use crate::domain::id::IdpId;
-use crate::domain::identity_provider::{BreakGlassMode, IdpHealth, IdpKind, IdpSettings, Probe};
+use crate::domain::identity_provider::{BreakGlassMode, IdpHealth, IdpKind, IdpSettings};
+use crate::domain::probe::Probe;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, EngineHandle, IdpAsk, IdpView};
 
@@ -316,30 +318,8 @@ async fn show_probe(
         let times = ask::times(engine, context.wall()).await?;
         return context.out.document("probe", &ProbeDoc::new(idp, probe, &times));
     }
-    let lines = checks(probe, context.out.terminal());
+    let lines = abilities::lines(probe, context.out.terminal());
     context.out.data(&lines)
-}
-
-fn checks(probe: &Probe, terminal: Terminal) -> String {
-    let (tick, cross) = if terminal.unicode { ("✓", "✗") } else { ("ok  ", "FAIL") };
-    let line = |check: &crate::domain::identity_provider::ProbeCheck| {
-        let (mark, tone, found) = match &check.found {
-            Ok(found) => (tick, Tone::Good, found),
-            Err(wrong) => (cross, Tone::Alarm, wrong),
-        };
-        let mark = terminal.paint(tone, mark);
-        let (name, found) = (terminal.text(&check.name), terminal.text(found));
-        format!("{mark} {name:<22} {:>6} ms  {found}\n", check.millis)
-    };
-    probe.checks.iter().map(line).collect()
-}
-
-fn unhealthy(message: String, probe: &Probe) -> Report {
-    let report = Report::new(Kind::Unavailable, message);
-    match probe.trouble() {
-        Some(trouble) => report.because(trouble),
-        None => report,
-    }
 }
 
 /// Reads an e-mail domain.

@@ -26,6 +26,7 @@ pub mod prompt;
 pub mod sessions;
 pub mod signals;
 
+mod abilities;
 mod ask;
 mod audit;
 mod break_glass_users;
@@ -49,8 +50,11 @@ mod opening;
 mod operators;
 mod password;
 mod progress;
+mod provider_docs;
 mod providers;
+mod sites;
 mod sso;
+mod sweep;
 mod table;
 mod targets;
 mod vault;
@@ -162,8 +166,9 @@ pub async fn run(verb: Verb, context: &mut Context<'_>) -> Result<u8, Report> {
         Verb::Extend(args) => end::extend(&args, context).await,
         Verb::Retry(args) => end::retry(&args, context).await,
         Verb::Targets(args) => targets::targets(&args, context).await,
-        Verb::Sites(_) => targets::sites(context).await,
+        Verb::Sites(args) => sites::run(args, context).await,
         Verb::Providers(args) => providers::run(args, context).await,
+        Verb::Sweep(args) => sweep::run(&args, context).await,
         Verb::Init(args) => init::run(args, context).await,
         Verb::Login(args) => login::login(args, context).await,
         Verb::Logout(_) => login::logout(context).await,

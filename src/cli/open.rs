@@ -138,6 +138,9 @@ fn plan_lines(plan: &PlanView, terminal: Terminal) -> String {
     let why = terminal.text(&plan.path.why);
     let mut lines = format!("target  {target}\npath    {}: {why}\n", plan.path.provider);
     lines.push_str(&format!("lease   {}, at most {}\n", plan.lease, plan.lease_max));
+    for other in &plan.audience {
+        lines.push_str(&format!("also reachable by: {}\n", terminal.text(other)));
+    }
     lines.push_str("steps\n");
     for (at, step) in plan.steps.iter().enumerate() {
         lines.push_str(&format!("  {}. {}\n", at + 1, terminal.text(&step.label)));

@@ -23,6 +23,9 @@ use crate::error::{Kind, Report};
 /// The longest secret that is read, in bytes.
 pub const SECRET_BYTES_MAX: usize = 4_096;
 
+/// The longest key that is read, in bytes: an RSA key of 16384 bits has 13 KiB.
+pub const KEY_BYTES_MAX: usize = 16_384;
+
 /// Who sits at standard input.
 #[async_trait]
 pub trait Person: Send {
@@ -180,6 +183,33 @@ impl Context<'_> {
         }
     }
 
+    /// Reads a key, which may have several lines, from where the options say; none where they say
+    /// nothing. It ends with an end of line, as OpenSSH wants it.
+    pub(super) async fn key(
+        &mut self,
+        piped: bool,
+        file: Option<&Path>,
+    ) -> Result<Option<Secret>, Stop> {
+        let text = match (piped, file) {
+            (true, _) if self.person.is_there() => {
+                let message = "standard input is a terminal, which would show what is typed";
+                let hint = "name a file with `--key-file`, or pipe the key in";
+                return Err(Report::new(Kind::Usage, message).hint(hint).into());
+            }
+            (true, _) => {
+                let bytes = self.person.piped(KEY_BYTES_MAX).await?;
+                text_of(&bytes, KEY_BYTES_MAX, "key")?
+            }
+            (false, Some(path)) => text_in(path, KEY_BYTES_MAX, "key")?,
+            (false, None) => return Ok(None),
+        };
+        if text.trim().is_empty() {
+            return Err(Report::new(Kind::Usage, "the key is empty").into());
+        }
+        let text = Zeroizing::new(text.replace("\r\n", "\n"));
+        Ok(Some(Secret::new(format!("{}\n", text.trim_end_matches('\n')))))
+    }
+
     async fn ask(&mut self, prompt: &str, echo: Echo, option: &str) -> Result<Secret, Stop> {
         if !self.person.is_there() {
             let message = "there is no terminal to ask at";
@@ -213,6 +243,10 @@ impl Context<'_> {
 /// Reads a secret from a file that nobody else may read. A pipe, as a shell makes for `<(...)`, is
 /// such a file.
 fn in_file(path: &Path, what: &str) -> Result<Secret, Report> {
+    one_line(&text_in(path, SECRET_BYTES_MAX, what)?, what)
+}
+
+fn text_in(path: &Path, bytes_max: usize, what: &str) -> Result<Zeroizing<String>, Report> {
     let shown = text::shown(&path.to_string_lossy());
     let broken = |error: std::io::Error| {
         Report::new(Kind::Usage, format!("cannot read `{shown}`")).because(error.to_string())
@@ -224,14 +258,15 @@ fn in_file(path: &Path, what: &str) -> Result<Secret, Report> {
         let message = format!("others may read `{shown}` (mode {mode:03o})");
         return Err(Report::new(Kind::Usage, message).hint(format!("chmod 600 {shown}")));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
-    file.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(broken)?;
-    one_line(&text_of(&bytes, SECRET_BYTES_MAX, what)?, what)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(broken)?;
+    text_of(&bytes, bytes_max, what)
 }
 
 fn text_of(bytes: &[u8], bytes_max: usize, what: &str) -> Result<Zeroizing<String>, Report> {
     if bytes.len() > bytes_max {
-        return Err(Report::new(Kind::Usage, format!("the {what} is longer than 4 KiB")));
+        let most = if bytes_max == KEY_BYTES_MAX { "16 KiB" } else { "4 KiB" };
+        return Err(Report::new(Kind::Usage, format!("the {what} is longer than {most}")));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| {
         Report::new(Kind::Usage, format!("the {what} is no text: it is not valid UTF-8"))

@@ -9,12 +9,14 @@ use crate::protocol::{SessionState, SessionView, StepProgress, StepView};
 pub(super) struct Progress {
     state: Option<SessionState>,
     steps: Vec<StepProgress>,
+    path_lost: bool,
 }
 
 impl Progress {
     /// Takes the steps in `view` as told, and the state as new.
     pub(super) fn of_steps(view: &SessionView) -> Self {
-        Self { state: None, steps: view.steps.iter().map(|step| step.progress).collect() }
+        let steps = view.steps.iter().map(|step| step.progress).collect();
+        Self { state: None, steps, path_lost: view.path_lost.is_some() }
     }
 
     /// Takes everything in `view` as told.
@@ -39,6 +41,16 @@ impl Progress {
     /// Returns what is new in the steps, a line each.
     pub(super) fn step_lines(&mut self, view: &SessionView, terminal: Terminal) -> Vec<String> {
         let mut lines = Vec::new();
+        match &view.path_lost {
+            Some(lost) if !self.path_lost => {
+                lines.push(format!("path lost: {}", terminal.text(lost)));
+            }
+            None if self.path_lost && view.state == SessionState::Active => {
+                lines.push("path is back".to_owned());
+            }
+            _ => {}
+        }
+        self.path_lost = view.path_lost.is_some();
         for (at, step) in view.steps.iter().enumerate() {
             let before = self.steps.get(at).copied().unwrap_or(StepProgress::Waiting);
             if step.progress != before {

@@ -1,18 +1,19 @@
 //! `breakglass providers`: the systems that carry network paths.
 
+mod add;
+mod page;
+
 use clap::{Args, Subcommand};
 
-use super::docs::ProviderDoc;
-use super::output::{Terminal, Tone};
-use super::table::Table;
-use super::words::Times;
-use super::{Context, ask};
+use self::add::SshArgs;
+use super::person::{self, Stop};
+use super::provider_docs::ValidationDoc;
+use super::{Context, abilities, ask};
 use crate::domain::id::ProviderId;
-use crate::domain::provider::Health;
 use crate::error::{Kind, Report};
-use crate::protocol::{Command, ProviderView};
+use crate::protocol::{Command, EngineHandle, ProviderView, ValidationView};
 
-/// List, show, switch, validate or remove providers
+/// List, show, add, switch, validate or remove providers
 ///
 /// A provider is a system that carries network paths. Without a verb, lists them in the order of
 /// the configuration.
@@ -29,7 +30,30 @@ pub enum ProvidersVerb {
     /// List the providers with their health
     List,
     /// Show one provider in full
+    ///
+    /// Where it is, what could be done there when that was last looked at, when its key ends, what
+    /// went wrong last, and how many sessions use it.
     Show(ProviderArg),
+    /// Add a provider, or change the settings of one
+    ///
+    /// Looks at it first, ability by ability. Where something is missing that is needed, it is not
+    /// kept, unless `--save-disabled` says so. Where there is one of this name, its settings are
+    /// replaced; the key that it has stays unless another one is given.
+    #[command(subcommand)]
+    Add(AddKind),
+    /// Look at what can be done at a provider now
+    ///
+    /// Prints each ability: whether it is there, or what is wrong and what to grant. Changes nothing
+    /// at the provider. Exit code 5 if something is missing that is needed.
+    #[command(after_long_help = "\
+Examples:
+  breakglass providers validate acme-bastion
+
+Exit codes:
+  0    it can carry a path
+  2    there is no such provider
+  5    something is missing that is needed, or the engine cannot be reached")]
+    Validate(ProviderArg),
     /// Let new sessions use a provider
     Enable(ProviderArg),
     /// Keep new sessions from using a provider
@@ -37,14 +61,40 @@ pub enum ProvidersVerb {
     /// Sessions that run keep their path until they end. With Direct disabled, every session needs
     /// a provider, also for a target that answers from here.
     Disable(ProviderArg),
-    /// Look at a provider's health now
+    /// Give a provider another key
     ///
-    /// Never writes at the provider. Exit code 5 if it cannot carry a path.
-    Validate(ProviderArg),
-    /// Remove a provider from the configuration
+    /// The new key is tried first; where it does not work, the old one stays. Sessions that run keep
+    /// what they have. The key is read from standard input or from a file that only you may read.
+    #[command(after_long_help = "\
+Examples:
+  breakglass providers rotate-key acme-bastion --key-file new-key
+
+Exit codes:
+  0    it has the new key
+  2    the key cannot be read, or there is no such provider
+  4    refused: it needs no key, or you may not
+  5    the new key does not work, so the old one stays
+  130, 143   Ctrl-C or SIGTERM; `providers show` tells what holds")]
+    RotateKey(RotateArgs),
+    /// Remove a provider, with its key
     ///
-    /// Refused for Direct, and while a session uses the provider, one that owes a clean-up counted.
+    /// Takes it out of the configuration and of every site that names it, and its key out of the
+    /// vault. Refused for Direct, and while a session uses the provider, one that owes a clean-up
+    /// counted.
     Remove(ProviderArg),
+}
+
+/// What kind of provider to add.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AddKind {
+    /// Add a bastion that is reached by `ssh`
+    ///
+    /// Uses the `ssh` of this host, with its configuration, agent and known hosts. The host key must
+    /// be known already: none is ever accepted unseen. What is missing is asked for where there is a
+    /// terminal; a key never is: it is read from standard input or a file, and kept in the vault,
+    /// bound to this host.
+    #[command(after_long_help = add::AFTER_SSH)]
+    Ssh(Box<SshArgs>),
 }
 
 /// Names a provider.
@@ -55,44 +105,73 @@ pub struct ProviderArg {
     pub provider: ProviderId,
 }
 
+/// Names a provider and where its new key is.
+#[derive(Clone, Debug, Args)]
+pub struct RotateArgs {
+    /// Name of a provider in the configuration
+    #[arg(value_name = "PROVIDER")]
+    pub provider: ProviderId,
+    /// Where the key is
+    #[command(flatten)]
+    pub key: add::KeyArgs,
+}
+
 pub(super) async fn run(args: ProvidersArgs, context: &mut Context<'_>) -> Result<u8, Report> {
+    person::end(perform(args, context).await)
+}
+
+async fn perform(args: ProvidersArgs, context: &mut Context<'_>) -> Result<u8, Stop> {
     let engine = context.engines.attach_or_start().await?;
-    let (command, only, said) = match args.verb.unwrap_or(ProvidersVerb::List) {
-        ProvidersVerb::List => (Command::Providers, None, None),
-        ProvidersVerb::Show(ProviderArg { provider }) => (Command::Providers, Some(provider), None),
+    match args.verb.unwrap_or(ProvidersVerb::List) {
+        ProvidersVerb::List => {
+            let providers = ask::providers(&engine, Command::Providers).await?;
+            page::list(&engine, &providers, context).await?;
+        }
+        ProvidersVerb::Show(ProviderArg { provider }) => {
+            let providers = ask::providers(&engine, Command::Providers).await?;
+            page::show(&engine, &find(&providers, &provider)?, context).await?;
+        }
+        ProvidersVerb::Add(AddKind::Ssh(args)) => return add::ssh(&engine, *args, context).await,
+        ProvidersVerb::Validate(ProviderArg { provider }) => {
+            let command = Command::ValidateProvider { provider: provider.clone() };
+            let view = ask::validation(&engine, command).await?;
+            looked(&engine, &provider, &view, context).await?;
+            let probe = &view.validation.probe;
+            if !probe.is_healthy() {
+                let message = format!("`{provider}` cannot carry a path");
+                return Err(abilities::unhealthy(message, probe).into());
+            }
+        }
         ProvidersVerb::Enable(ProviderArg { provider }) => {
             let said = format!("`{provider}` is enabled");
-            let command = Command::SetProviderEnabled { provider: provider.clone(), enabled: true };
-            (command, Some(provider), Some(said))
+            switch(&engine, provider, true, &said, context).await?;
         }
         ProvidersVerb::Disable(ProviderArg { provider }) => {
             let said = format!("`{provider}` is disabled; running sessions keep their path");
-            let command =
-                Command::SetProviderEnabled { provider: provider.clone(), enabled: false };
-            (command, Some(provider), Some(said))
+            switch(&engine, provider, false, &said, context).await?;
         }
-        ProvidersVerb::Validate(ProviderArg { provider }) => {
-            let providers =
-                ask::providers(&engine, Command::CheckProvider { provider: provider.clone() })
-                    .await?;
-            let times = ask::times(&engine, context.wall()).await?;
-            return validated(&find(&providers, &provider)?, &times, context);
-        }
+        ProvidersVerb::RotateKey(args) => return add::rotate(&engine, args, context).await,
         ProvidersVerb::Remove(ProviderArg { provider }) => {
-            let said = format!("`{provider}` is removed");
-            (Command::RemoveProvider { provider }, None, Some(said))
+            let command = Command::RemoveProvider { provider: provider.clone() };
+            let providers = ask::providers(&engine, command).await?;
+            context.out.talk(&format!("`{provider}` is removed"));
+            page::list(&engine, &providers, context).await?;
         }
-    };
-    let providers = ask::providers(&engine, command).await?;
-    let times = ask::times(&engine, context.wall()).await?;
-    if let Some(said) = said {
-        context.out.talk(&said);
-    }
-    match only {
-        Some(provider) => show(&find(&providers, &provider)?, &times, context)?,
-        None => list(&providers, &times, context)?,
     }
     Ok(0)
+}
+
+async fn switch(
+    engine: &EngineHandle,
+    provider: ProviderId,
+    enabled: bool,
+    said: &str,
+    context: &mut Context<'_>,
+) -> Result<(), Report> {
+    let command = Command::SetProviderEnabled { provider: provider.clone(), enabled };
+    let providers = ask::providers(engine, command).await?;
+    context.out.talk(said);
+    page::show(engine, &find(&providers, &provider)?, context).await
 }
 
 fn find(providers: &[ProviderView], id: &ProviderId) -> Result<ProviderView, Report> {
@@ -102,79 +181,25 @@ fn find(providers: &[ProviderView], id: &ProviderId) -> Result<ProviderView, Rep
     })
 }
 
-fn validated(view: &ProviderView, times: &Times, context: &mut Context<'_>) -> Result<u8, Report> {
-    show(view, times, context)?;
-    match &view.health {
-        Health::Down { why } => {
-            let report =
-                Report::new(Kind::Unavailable, format!("`{}` cannot carry a path", view.id));
-            Err(report.because(why))
-        }
-        Health::Healthy | Health::Degraded { .. } => Ok(0),
-    }
-}
-
-fn list(
-    providers: &[ProviderView],
-    times: &Times,
+/// Prints what can be done at a provider.
+async fn looked(
+    engine: &EngineHandle,
+    id: &ProviderId,
+    view: &ValidationView,
     context: &mut Context<'_>,
 ) -> Result<(), Report> {
+    let times = ask::times(engine, context.wall()).await?;
     if context.out.is_json() {
-        let docs: Vec<_> = providers.iter().map(|view| ProviderDoc::new(view, times)).collect();
-        return context.out.document("providers", &docs);
+        return context.out.document("validation", &ValidationDoc::new(id, view, &times));
     }
-    let headings = ["ID", "KIND", "ENABLED", "HEALTH", "CHECKED", "LATENCY", "SESSIONS", "ABOUT"];
-    let mut table = Table::new(context.out.terminal(), &headings, &["HEALTH", "ABOUT"]);
-    for view in providers {
-        let (health, tone) = health(view);
-        let checked = view.checked_at.map(|at| format!("{} ago", times.ago(at)));
-        table.row([
-            (view.id.as_str(), Tone::Plain),
-            (&view.label, Tone::Plain),
-            (if view.enabled { "yes" } else { "no" }, Tone::Plain),
-            (&health, tone),
-            (checked.as_deref().unwrap_or("never"), Tone::Plain),
-            (&latency(view), Tone::Plain),
-            (&view.sessions.to_string(), Tone::Plain),
-            (&view.about, Tone::Plain),
-        ]);
+    let probe = &view.validation.probe;
+    if probe.checks.is_empty() {
+        context.out.talk(&format!("there is nothing to look at: `{id}` needs nobody's leave"));
     }
-    context.out.data(&table.render())
-}
-
-fn show(view: &ProviderView, times: &Times, context: &mut Context<'_>) -> Result<(), Report> {
-    if context.out.is_json() {
-        return context.out.document("provider", &ProviderDoc::new(view, times));
+    let lines = abilities::lines(probe, context.out.terminal());
+    context.out.data(&lines)?;
+    if let Some(at) = view.validation.key_expires_at {
+        context.out.talk(&format!("its key {}", page::key_ends(at, &times)));
     }
-    let page = page(view, times, context.out.terminal());
-    context.out.data(&page)
-}
-
-fn page(view: &ProviderView, times: &Times, terminal: Terminal) -> String {
-    let (health, tone) = health(view);
-    let checked = view.checked_at.map_or("never".to_owned(), |at| times.people(at));
-    let keep = view.keep.as_ref().map_or("yes".to_owned(), |why| format!("no: {why}"));
-    let enabled = if view.enabled { "yes" } else { "no: no new session gets a path here" };
-    let rows = [
-        ("provider", format!("{} ({})", view.id, terminal.text(&view.label))),
-        ("about", terminal.text(&view.about)),
-        ("enabled", enabled.to_owned()),
-        ("health", terminal.paint(tone, &terminal.text(&health))),
-        ("checked", format!("{checked}, latency {}", latency(view))),
-        ("sessions", view.sessions.to_string()),
-        ("removable", terminal.text(&keep)),
-    ];
-    rows.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
-}
-
-fn health(view: &ProviderView) -> (String, Tone) {
-    match &view.health {
-        Health::Healthy => ("healthy".to_owned(), Tone::Good),
-        Health::Degraded { why } => (format!("degraded: {why}"), Tone::Odd),
-        Health::Down { why } => (format!("DOWN: {why}"), Tone::Alarm),
-    }
-}
-
-fn latency(view: &ProviderView) -> String {
-    view.latency_millis.map_or("-".to_owned(), |millis| format!("{millis} ms"))
+    Ok(())
 }

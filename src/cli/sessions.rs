@@ -98,7 +98,7 @@ fn rows(sessions: &[SessionView], times: &Times, terminal: Terminal) -> String {
         let endpoint = view.endpoint.as_ref().map(ToString::to_string);
         table.row([
             (&view.id.short(), Tone::Plain),
-            (&words::state(view), words::state_tone(view.state)),
+            (&words::state(view), words::state_tone(view)),
             (view.target.id.as_str(), Tone::Plain),
             (view.path.provider.as_str(), Tone::Plain),
             (endpoint.as_deref().unwrap_or("-"), Tone::Plain),
@@ -121,7 +121,7 @@ fn left(view: &SessionView, times: &Times) -> String {
 }
 
 fn page(view: &SessionView, times: &Times, terminal: Terminal) -> String {
-    let state = terminal.paint(words::state_tone(view.state), &words::state(view));
+    let state = terminal.paint(words::state_tone(view), &words::state(view));
     let operator = format!("{} (uid {})", view.operator.name, view.operator.uid);
     let mut lines = String::new();
     let mut line = |name: &str, value: &str| {
@@ -131,6 +131,12 @@ fn page(view: &SessionView, times: &Times, terminal: Terminal) -> String {
     line("state", &state);
     line("target", &terminal.text(&words::target(&view.target)));
     line("path", &terminal.text(&words::path(view)));
+    if let Some(lost) = &view.path_lost {
+        line("path lost", &terminal.text(lost));
+    }
+    for other in &view.audience {
+        line("reachable", &format!("also by: {}", terminal.text(other)));
+    }
     line("reason", &terminal.text(&view.reason));
     line("operator", &terminal.text(&operator));
     line("requested", &times.people(view.requested_at));

@@ -1,4 +1,4 @@
-//! `breakglass targets` and `breakglass sites`: what there is to reach.
+//! `breakglass targets`: what there is to reach.
 
 use clap::Args;
 
@@ -6,7 +6,6 @@ use super::docs::TargetRowDoc;
 use super::output::{Terminal, Tone};
 use super::table::Table;
 use super::{Context, ask};
-use crate::domain::site::Site;
 use crate::error::Report;
 use crate::protocol::{Command, PathView, TargetView};
 
@@ -29,13 +28,6 @@ pub struct TargetsArgs {
     pub paths: bool,
 }
 
-/// List the customers' environments
-///
-/// Lists the sites of the configuration, with their private ranges and the providers that may reach
-/// each, the preferred one first.
-#[derive(Clone, Debug, Args)]
-pub struct SitesArgs {}
-
 pub(super) async fn targets(args: &TargetsArgs, context: &mut Context<'_>) -> Result<u8, Report> {
     let engine = context.engines.attach_or_start().await?;
     let mut targets = ask::targets(&engine, Command::Targets { with_paths: args.paths }).await?;
@@ -56,22 +48,6 @@ pub(super) async fn targets(args: &TargetsArgs, context: &mut Context<'_>) -> Re
         return Ok(0);
     }
     let table = rows(&targets, args.paths, context.out.terminal());
-    context.out.data(&table)?;
-    Ok(0)
-}
-
-pub(super) async fn sites(context: &mut Context<'_>) -> Result<u8, Report> {
-    let engine = context.engines.attach_or_start().await?;
-    let sites = ask::sites(&engine).await?;
-    if context.out.is_json() {
-        context.out.document("sites", &sites)?;
-        return Ok(0);
-    }
-    if sites.is_empty() {
-        context.out.talk("no site is configured; `breakglass config example` shows how");
-        return Ok(0);
-    }
-    let table = site_rows(&sites, context.out.terminal());
     context.out.data(&table)?;
     Ok(0)
 }
@@ -123,26 +99,4 @@ fn path(view: Option<&PathView>) -> (String, Tone, String) {
         }
         None => ("-".to_owned(), Tone::Plain, String::new()),
     }
-}
-
-fn site_rows(sites: &[Site], terminal: Terminal) -> String {
-    let mut table = Table::new(
-        terminal,
-        &["ID", "NAME", "PROVIDERS", "PRIVATE RANGES"],
-        &["NAME", "PROVIDERS", "PRIVATE RANGES"],
-    );
-    for site in sites {
-        let providers: Vec<_> = site.providers.iter().map(ToString::to_string).collect();
-        let ranges: Vec<_> = site.private_ranges.iter().map(ToString::to_string).collect();
-        let or_dash = |words: Vec<String>| {
-            if words.is_empty() { "-".to_owned() } else { words.join(", ") }
-        };
-        table.row([
-            (site.id.as_str(), Tone::Plain),
-            (&site.name, Tone::Plain),
-            (&or_dash(providers), Tone::Plain),
-            (&or_dash(ranges), Tone::Plain),
-        ]);
-    }
-    table.render()
 }

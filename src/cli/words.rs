@@ -55,12 +55,15 @@ impl Times {
 
 /// The state of a session, with the mark of a drill.
 pub(super) fn state(view: &SessionView) -> String {
-    if view.drill { format!("{} DRILL", view.state) } else { view.state.to_string() }
+    let lost = if view.path_lost.is_some() { ", path lost" } else { "" };
+    let drill = if view.drill { " DRILL" } else { "" };
+    format!("{}{lost}{drill}", view.state)
 }
 
 /// What the colour of a state repeats.
-pub(super) const fn state_tone(state: SessionState) -> Tone {
-    match state {
+pub(super) const fn state_tone(view: &SessionView) -> Tone {
+    match view.state {
+        _ if view.path_lost.is_some() => Tone::Odd,
         SessionState::CleanupOwed => Tone::Alarm,
         SessionState::Active => Tone::Good,
         SessionState::Pending | SessionState::Activating | SessionState::Ending => Tone::Odd,

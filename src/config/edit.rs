@@ -9,31 +9,22 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::DIRECT;
-use super::identity::{Line, lines};
-use crate::domain::id::IdpId;
-use crate::domain::identity_provider::IdpSettings;
+use super::provider::{direct, lines as lines_of_provider};
+use super::value::Line;
+
+/// A list of tables with ids, as it is written.
+pub(super) const PROVIDER: &str = "provider";
+pub(super) const IDENTITY_PROVIDER: &str = "identity-provider";
 
 /// Returns the text with the provider switched; `None` where the text does not know it.
 pub(super) fn with_provider_enabled(text: &str, id: &str, enabled: bool) -> Option<String> {
     let root = DeTable::parse(text).ok()?;
-    let list = root.get_ref().get("provider");
-    if let Some(item) = list.and_then(|list| item_of(list, id)) {
-        return switched(text, item, enabled);
-    }
-    if id != DIRECT {
-        return None;
-    }
-    match list {
-        // A list that is written inline takes no `[[provider]]` behind it.
-        Some(list) if is_inline(text, list) => {
-            let comma = if list.get_ref().as_array()?.is_empty() { "" } else { ", " };
-            let item = format!("{{ id = \"{id}\", kind = \"{id}\", enabled = {enabled} }}{comma}");
-            spliced(text, list.span().start + 1..list.span().start + 1, &item)
+    match root.get_ref().get(PROVIDER).and_then(|list| item_of(list, id)) {
+        Some(item) => switched(text, item, enabled),
+        None if id == DIRECT => {
+            with_item(text, PROVIDER, id, &lines_of_provider(&direct(enabled)?))
         }
-        _ => {
-            let keys = format!("id = \"{id}\"\nkind = \"{id}\"\nenabled = {enabled}\n");
-            Some(with_table_at_end(text, &format!("[[provider]]\n{keys}")))
-        }
+        None => None,
     }
 }
 
@@ -51,47 +42,50 @@ fn switched(text: &str, item: &Spanned<DeValue<'_>>, enabled: bool) -> Option<St
     spliced(text, range, &line)
 }
 
-/// Returns the text with an identity provider in it; of one that is there, the values that say
+/// Returns the text with an item in one of its lists; of one that is there, the values that say
 /// something else are changed. `None` where it is written in a way that cannot be cut.
-pub(super) fn with_identity_provider(text: &str, idp: &IdpSettings) -> Option<String> {
+pub(super) fn with_item(text: &str, list: &str, id: &str, lines: &[Line]) -> Option<String> {
     let root = DeTable::parse(text).ok()?;
-    let list = root.get_ref().get(IDENTITY_PROVIDER);
-    if let Some(item) = list.and_then(|list| item_of(list, idp.id.as_str())) {
+    let there = root.get_ref().get(list);
+    if let Some(item) = there.and_then(|there| item_of(there, id)) {
         return if is_inline(text, item) {
-            spliced(text, one_line(text, item)?, &inline_table(idp))
+            spliced(text, one_line(text, item)?, &inline_table(lines))
         } else {
-            with_lines(text, item, &lines(idp))
+            with_lines(text, item, lines)
         };
     }
-    match list {
-        Some(list) if is_inline(text, list) => {
-            let start = list.span().start + 1;
-            match list.get_ref().as_array()?.last() {
-                Some(last) => {
-                    let end = last.span().end;
-                    spliced(text, end..end, &format!(", {}", inline_table(idp)))
-                }
-                None => spliced(text, start..start, &inline_table(idp)),
-            }
+    // Direct counts as the first where it is not named, so that is where it is named.
+    let first = id == DIRECT && list == PROVIDER;
+    let Some(there) = there else { return Some(with_table_at_end(text, &table_of(list, lines))) };
+    let items = there.get_ref().as_array()?;
+    if !is_inline(text, there) {
+        return match items.first().filter(|_| first) {
+            Some(item) => with_table_before(text, item, &table_of(list, lines)),
+            None => Some(with_table_at_end(text, &table_of(list, lines))),
+        };
+    }
+    let start = there.span().start + 1;
+    match items.last() {
+        Some(_) if first => spliced(text, start..start, &format!("{}, ", inline_table(lines))),
+        Some(last) => {
+            let end = last.span().end;
+            spliced(text, end..end, &format!(", {}", inline_table(lines)))
         }
-        _ => Some(with_table_at_end(text, &identity_provider_table(idp))),
+        None => spliced(text, start..start, &inline_table(lines)),
     }
 }
 
-/// Returns the text without an identity provider and without the comment directly above it. `None`
-/// where it is written in a way that cannot be cut.
-pub(super) fn without_identity_provider(text: &str, id: &IdpId) -> Option<String> {
+/// Returns the text without an item of one of its lists and without the comment directly above it.
+/// `None` where it is written in a way that cannot be cut.
+pub(super) fn without_item(text: &str, list: &str, id: &str) -> Option<String> {
     let root = DeTable::parse(text).ok()?;
-    let item = item_of(root.get_ref().get(IDENTITY_PROVIDER)?, id.as_str())?;
+    let item = item_of(root.get_ref().get(list)?, id)?;
     if is_inline(text, item) {
-        return without_item(text, one_line(text, item)?);
+        return without_element(text, one_line(text, item)?);
     }
     let end = item.get_ref().as_table()?.values().map(|value| value.span().end).max()?;
     let end = lines_of(text, end..end)?.end;
-    let mut start = lines_of(text, item.span())?.start;
-    for line in text.get(..start)?.split_inclusive('\n').rev().take_while(|line| is_prose(line)) {
-        start -= line.len();
-    }
+    let mut start = start_with_comment(text, item)?;
     // Of the empty lines above and below, one goes with it.
     let is_empty = |line: &str| line.trim().is_empty();
     let above = text.get(..start)?.split_inclusive('\n').next_back();
@@ -103,15 +97,33 @@ pub(super) fn without_identity_provider(text: &str, id: &IdpId) -> Option<String
     spliced(text, start..end, "")
 }
 
-/// Returns an identity provider as a table of its own; what holds without being said is left out.
-pub(super) fn identity_provider_table(idp: &IdpSettings) -> String {
-    let said = lines(idp).into_iter().filter(|line| !line.default);
-    let said: String = said.map(|line| format!("{} = {}\n", line.key, line.value)).collect();
-    format!("[[{IDENTITY_PROVIDER}]]\n{said}")
+/// Returns the text without a provider, also in the orders of the sites.
+pub(super) fn without_provider(text: &str, id: &str) -> Option<String> {
+    let root = DeTable::parse(text).ok()?;
+    let sites = root.get_ref().get("site").and_then(|list| list.get_ref().as_array());
+    let orders = sites.into_iter().flatten().filter_map(|site| site.get_ref().get("providers"));
+    let named = orders.filter_map(|order| order.get_ref().as_array()).flatten();
+    let mut places: Vec<_> = named
+        .filter(|named| named.get_ref().as_str() == Some(id))
+        .map(|named| named.span())
+        .collect();
+    // From the end on, so that the places before a cut stay right.
+    places.sort_by_key(|place| std::cmp::Reverse(place.start));
+    let text = places.into_iter().try_fold(text.to_owned(), |text, place| {
+        without_line(&text, &place).or_else(|| without_element(&text, place))
+    })?;
+    without_item(&text, PROVIDER, id)
 }
 
-fn inline_table(idp: &IdpSettings) -> String {
-    let said = lines(idp).into_iter().filter(|line| !line.default);
+/// Returns an item as a table of its own; what holds without being said is left out.
+pub(super) fn table_of(list: &str, lines: &[Line]) -> String {
+    let said = lines.iter().filter(|line| !line.default);
+    let said: String = said.map(|line| format!("{} = {}\n", line.key, line.value)).collect();
+    format!("[[{list}]]\n{said}")
+}
+
+fn inline_table(lines: &[Line]) -> String {
+    let said = lines.iter().filter(|line| !line.default);
     let said: Vec<_> = said.map(|line| format!("{} = {}", line.key, line.value)).collect();
     format!("{{ {} }}", said.join(", "))
 }
@@ -144,6 +156,10 @@ fn with_lines(text: &str, item: &Spanned<DeValue<'_>>, lines: &[Line]) -> Option
 fn says(there: &DeValue<'_>, value: &Value) -> bool {
     match (there, value) {
         (DeValue::String(there), Value::String(value)) => there == value,
+        (DeValue::Boolean(there), Value::Boolean(value)) => there == value,
+        (DeValue::Integer(there), Value::Integer(value)) => {
+            there.radix() == 10 && there.as_str().parse() == Ok(*value)
+        }
         (DeValue::Array(there), Value::Array(value)) => {
             there.len() == value.len()
                 && there.iter().zip(value).all(|(there, value)| says(there.get_ref(), value))
@@ -152,14 +168,25 @@ fn says(there: &DeValue<'_>, value: &Value) -> bool {
     }
 }
 
-/// Takes an item out of a list that is written inline, with the comma behind or before it.
-fn without_item(text: &str, item: Range<usize>) -> Option<String> {
-    let (before, after) = (text.get(..item.start)?, text.get(item.end..)?);
+/// Takes an element out of a list that is written inline, with the comma behind or before it.
+fn without_element(text: &str, element: Range<usize>) -> Option<String> {
+    let (before, after) = (text.get(..element.start)?, text.get(element.end..)?);
     if let Some(rest) = after.trim_start().strip_prefix(',') {
         return Some(format!("{before}{}", rest.trim_start_matches([' ', '\t'])));
     }
     let before = before.trim_end().strip_suffix(',').unwrap_or(before);
     Some(format!("{before}{after}"))
+}
+
+/// Takes an element out that has a line of its own, with its comma and the comment behind it;
+/// nothing where it shares its line.
+fn without_line(text: &str, element: &Range<usize>) -> Option<String> {
+    let line = lines_of(text, element.clone())?;
+    let before = text.get(line.start..element.start)?;
+    let after = text.get(element.end..line.end)?.trim();
+    let after = after.strip_prefix(',')?.trim_start();
+    let alone = before.trim().is_empty() && (after.is_empty() || after.starts_with('#'));
+    if alone { spliced(text, line, "") } else { None }
 }
 
 /// The item of a list with this id.
@@ -217,6 +244,20 @@ fn is_prose(line: &str) -> bool {
     comment.is_some_and(|comment| !comment.contains("'''") && !comment.contains("\"\"\""))
 }
 
+/// Where an item begins, the comment directly above it counted.
+fn start_with_comment(text: &str, item: &Spanned<DeValue<'_>>) -> Option<usize> {
+    let start = lines_of(text, item.span())?.start;
+    let above = text.get(..start)?.split_inclusive('\n').rev().take_while(|line| is_prose(line));
+    Some(start - above.map(str::len).sum::<usize>())
+}
+
+/// Adds a table, whose lines end with `\n`, before an item and its comment.
+fn with_table_before(text: &str, item: &Spanned<DeValue<'_>>, table: &str) -> Option<String> {
+    let eol = line_end(text);
+    let start = start_with_comment(text, item)?;
+    spliced(text, start..start, &format!("{}{eol}", table.replace('\n', eol)))
+}
+
 /// Adds a table, whose lines end with `\n`, behind everything else.
 fn with_table_at_end(text: &str, table: &str) -> String {
     let eol = line_end(text);
@@ -238,121 +279,5 @@ fn spliced(text: &str, range: Range<usize>, with: &str) -> Option<String> {
     Some(format!("{}{with}{}", text.get(..range.start)?, text.get(range.end..)?))
 }
 
-const IDENTITY_PROVIDER: &str = "identity-provider";
-
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-
-    use super::super::{Config, EXAMPLE};
-    use super::*;
-    use crate::domain::identity_provider::{BreakGlassMode, IdpKind};
-
-    /// Parts of a file with everything that could mislead a cut.
-    const PARTS: [&str; 15] = [
-        "[[identity-provider]]\nid = \"@@\"\nkind = \"oidc\"\nissuer = \"https://a\"\nclient-id = \"c\"\n",
-        "[[identity-provider]]\r\nid = '@@'#\r\nkind='oidc'\r\nissuer='https://a'\r\nclient-id='c'\r\n",
-        "# ours\n  [[identity-provider]] # x\n  id = '@@'\n  # y\n\n  kind = 'entra-id'\n  client-id = '''\nc'''\n  \
-         scopes = [\n# [[site]]\n'a', 'b' ]\n  tenant = '8f1c2d3e-4b5a-4c6d-8e7f-0123456789ab'\n",
-        "[[identity-provider]]\nid = \"@@\"\nkind = \"oidc\"\nissuer = \"https://a\"\nclient-id = \"c\"\n\
-         client-secret = \"vault:idp-@@\"\n",
-        "[[site]]\nid = \"@@\"\nproviders = [\n\"direct\",\n]\n",
-        "[[target]]\nid = \"@@\"\nkind = \"tcp\"\naddress = \"a:1\"\n",
-        "[[site]]\nid = '@@'\nname = \"\"\"\\\n[[identity-provider]] \\\nid = '@@' \\\n# \"\"\"\n",
-        "[[site]]\nid = '@@'\nname = '''\n# x'''\n",
-        "[ui]\n#mouse = true\n",
-        "# prose\n",
-        "#key = 1\n",
-        "\n",
-        " \t\r\n",
-        "#\n",
-        EXAMPLE,
-    ];
-
-    fn text() -> impl Strategy<Value = String> {
-        prop::collection::vec(0..PARTS.len(), 0..9).prop_map(|parts| {
-            let named =
-                |(number, part): (usize, &usize)| PARTS[*part].replace("@@", &format!("t{number}"));
-            parts.iter().enumerate().map(named).collect()
-        })
-    }
-
-    fn idp(id: String) -> impl Strategy<Value = IdpSettings> {
-        let kind = prop_oneof![
-            Just(IdpKind::Oidc { issuer: "https://login.example.com/".into() }),
-            Just(IdpKind::EntraId { tenant: "11111111-2222-4333-8444-555555555555".into() }),
-        ];
-        let lists = (prop::collection::btree_set("[a-z.]{1,9}", 0..3), 0..3_usize);
-        (kind, "[ -~]{0,9}[!-~]", any::<bool>(), lists, any::<bool>()).prop_map(
-            move |(kind, client_id, has_secret, (scopes, domains), always)| IdpSettings {
-                id: id.parse().unwrap(),
-                kind,
-                client_id: client_id.trim().to_owned(),
-                has_secret,
-                scopes: scopes.into_iter().filter(|scope| scope != "openid").collect(),
-                domains: (0..domains).map(|number| format!("d{number}.example")).collect(),
-                break_glass: if always {
-                    BreakGlassMode::Always
-                } else {
-                    BreakGlassMode::OnlyWhileUnhealthy
-                },
-            },
-        )
-    }
-
-    fn parse(text: &str) -> Result<Config, TestCaseError> {
-        let parsed = Config::parse(Path::new("config.toml"), text);
-        parsed.map_err(|error| TestCaseError::fail(error.to_string()))
-    }
-
-    /// What stands before the header of an identity provider, and behind the line of its last key.
-    fn around<'t>(text: &'t str, id: &IdpId) -> (&'t str, &'t str) {
-        let root = DeTable::parse(text).unwrap();
-        let item = item_of(&root.get_ref()[IDENTITY_PROVIDER], id.as_str()).unwrap();
-        let values = item.get_ref().as_table().unwrap().values();
-        let end = values.map(|value| value.span().end).max().unwrap();
-        (&text[..item.span().start], &text[lines_of(text, end..end).unwrap().end..])
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_put_goes_without_a_trace(text in text(), idp in idp("new".into())) {
-            prop_assume!(parse(&text).is_ok());
-            let with = with_identity_provider(&text, &idp).unwrap();
-            prop_assert!(with.starts_with(&text));
-            let read = parse(&with)?;
-            prop_assert_eq!(read.identity_providers.last(), Some(&idp));
-            prop_assert_eq!(without_identity_provider(&with, &idp.id).unwrap(), text);
-        }
-
-        #[test]
-        fn what_stands_around_it_is_kept(
-            text in text(),
-            mut idp in idp("new".into()),
-            at in 0_usize..9,
-        ) {
-            let before = parse(&text);
-            prop_assume!(before.as_ref().is_ok_and(|it| !it.identity_providers.is_empty()));
-            let before = before?;
-            let at = at % before.identity_providers.len();
-            idp.id = before.identity_providers[at].id.clone();
-            let (above, below) = around(&text, &idp.id);
-
-            let mut wanted = before.clone();
-            wanted.identity_providers[at] = idp.clone();
-            let put = with_identity_provider(&text, &idp).unwrap();
-            prop_assert_eq!(parse(&put)?, wanted);
-            prop_assert_eq!(around(&put, &idp.id), (above, below));
-
-            let mut wanted = before;
-            wanted.identity_providers.remove(at);
-            let removed = without_identity_provider(&text, &idp.id).unwrap();
-            prop_assert_eq!(parse(&removed)?, wanted);
-            let kept = removed.strip_suffix(below);
-            let gone = kept.and_then(|kept| above.strip_prefix(kept));
-            prop_assert!(gone.is_some_and(|gone| gone.lines().all(|it| it.trim().is_empty() || is_prose(it))));
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+use super::launcher::WORDS_HINT;
 use crate::domain::catalogue::edit_distance;
 use crate::domain::text::shown;
 use crate::error::{Kind, Report};
@@ -369,6 +370,9 @@ fn wrong_type(span: Range<usize>, found: &Found, expected: &str) -> Flaw {
         ("a whole number", "a number") => Flaw::new(span, format!("{key} is too large")),
         ("a list", "a table") => Flaw::new(span, format!("{key} must be a list, not a table"))
             .hint(format!("write `[[{}]]`, once for each", found.path.join("."))),
+        ("a list", "a text") if found.path.iter().any(|key| key == "launcher") => {
+            Flaw::new(span, format!("{key} must be a list, not a text")).hint(WORDS_HINT)
+        }
         (expected, kind) => Flaw::new(span, format!("{key} must be {expected}, not {kind}"))
             .hint("breakglass config example"),
     }

@@ -38,6 +38,7 @@ pub(super) struct PolicyTable {
     pub idle: Text,
     pub reason_pattern: Text,
     pub ad_hoc_targets: Option<Spanned<bool>>,
+    pub on_path_loss: Text,
 }
 
 /// `[ui]`: how the screens look.
@@ -81,6 +82,14 @@ pub(super) struct ProviderTable {
     pub id: Text,
     pub kind: Text,
     pub enabled: Option<Spanned<bool>>,
+    pub default: Option<Spanned<bool>>,
+    pub host: Text,
+    pub user: Text,
+    pub port: Option<Spanned<i64>>,
+    pub jump: Texts,
+    pub identity_file: Text,
+    pub known_hosts_file: Text,
+    pub key: Text,
 }
 
 /// `[[identity-provider]]`: where single sign-on happens.
@@ -106,6 +115,31 @@ pub(super) struct SiteTable {
     pub name: Text,
     pub private_ranges: Texts,
     pub providers: Texts,
+    pub launcher: Option<Spanned<LauncherTable>>,
+}
+
+/// `[site.launcher]`: how things are started in a site.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct LauncherTable {
+    pub kind: Text,
+    pub host: Text,
+    pub user: Text,
+    pub port: Option<Spanned<i64>>,
+    pub jump: Texts,
+    pub identity_file: Text,
+    pub known_hosts_file: Text,
+    pub method: Text,
+    pub sudo: Option<Spanned<bool>>,
+    pub over: Text,
+    pub context: Text,
+    pub namespace: Text,
+    pub kubeconfig: Text,
+    pub start: Texts,
+    pub stop: Texts,
+    pub look: Texts,
+    pub logs: Texts,
+    pub list: Texts,
 }
 
 /// `[[target]]`: one thing to reach.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::IdentitySettings;
 use super::error::Flaw;
 use super::file::{IdentityProviderTable, IdentityTable};
-use super::value::{Seen, items, name, required, word};
+use super::value::{Line, Seen, check_length, items, name, required, word};
 use crate::domain::email::Email;
 use crate::domain::id::IdpId;
 use crate::domain::identity_provider::{BreakGlassMode, IdpKind, IdpSettings};
@@ -64,38 +64,25 @@ pub(super) fn identity_providers(
     Ok(all)
 }
 
-/// One key of an identity provider.
-pub(super) struct Line {
-    pub key: &'static str,
-    pub value: Value,
-    /// True where the value is what holds without the key.
-    pub default: bool,
-}
-
 /// Every key that an identity provider has, in order, as the file would say it.
 pub(super) fn lines(idp: &IdpSettings) -> Vec<Line> {
-    let line = |key, value: Value| Line { key, value, default: false };
     let texts = |list: &[String]| Value::from(list.to_vec());
     let place = match &idp.kind {
-        IdpKind::EntraId { tenant } => line("tenant", tenant.as_str().into()),
-        IdpKind::Oidc { issuer } => line("issuer", issuer.as_str().into()),
+        IdpKind::EntraId { tenant } => Line::new("tenant", tenant.as_str()),
+        IdpKind::Oidc { issuer } => Line::new("issuer", issuer.as_str()),
     };
-    let secret = idp.has_secret.then(|| line("client-secret", secret_reference(&idp.id).into()));
     let mut lines = vec![
-        line("id", idp.id.as_str().into()),
-        line("kind", idp.kind.as_str().into()),
+        Line::new("id", idp.id.as_str()),
+        Line::new("kind", idp.kind.as_str()),
         place,
-        line("client-id", idp.client_id.as_str().into()),
+        Line::new("client-id", idp.client_id.as_str()),
     ];
-    lines.extend(secret);
+    lines.extend(idp.has_secret.then(|| Line::new("client-secret", secret_reference(&idp.id))));
     lines.extend([
-        Line { key: "scopes", value: texts(&idp.scopes), default: idp.scopes == SCOPES },
-        Line { key: "domains", value: texts(&idp.domains), default: idp.domains.is_empty() },
-        Line {
-            key: "break-glass",
-            value: idp.break_glass.as_str().into(),
-            default: idp.break_glass == BreakGlassMode::default(),
-        },
+        Line::new("scopes", texts(&idp.scopes)).default_if(idp.scopes == SCOPES),
+        Line::new("domains", texts(&idp.domains)).default_if(idp.domains.is_empty()),
+        Line::new("break-glass", idp.break_glass.as_str())
+            .default_if(idp.break_glass == BreakGlassMode::default()),
     ]);
     lines
 }
@@ -282,7 +269,7 @@ fn secret_reference(id: &IdpId) -> String {
 fn scopes(list: Option<&Spanned<Vec<Spanned<String>>>>) -> Result<Vec<String>, Flaw> {
     let Some(list) = list else { return Ok(SCOPES.map(str::to_owned).to_vec()) };
     let key = "identity-provider.scopes";
-    check_length(key, list)?;
+    check_length(key, list, LIST_MAX)?;
     let mut seen = Seen::default();
     for text in list.get_ref() {
         let scope = text.get_ref().as_str();
@@ -306,7 +293,7 @@ fn scopes(list: Option<&Spanned<Vec<Spanned<String>>>>) -> Result<Vec<String>, F
 fn domains(list: Option<&Spanned<Vec<Spanned<String>>>>) -> Result<Vec<String>, Flaw> {
     let Some(list) = list else { return Ok(vec![]) };
     let key = "identity-provider.domains";
-    check_length(key, list)?;
+    check_length(key, list, LIST_MAX)?;
     let mut seen = Seen::default();
     let checked = |text: &Spanned<String>| {
         let domain = domain(text.get_ref()).ok_or_else(|| {
@@ -348,15 +335,6 @@ fn own(
                 .hint("a domain has one owner, who says who its people are; take it out of one"))
         }
     }
-}
-
-fn check_length(key: &str, list: &Spanned<Vec<Spanned<String>>>) -> Result<(), Flaw> {
-    let length = list.get_ref().len();
-    if length <= LIST_MAX {
-        return Ok(());
-    }
-    let what = format!("`{key}` holds {length}; at most {LIST_MAX} are usable");
-    Err(Flaw::new(list.span(), what).hint("take out what is not needed"))
 }
 
 const TABLE: &str = "identity-provider";

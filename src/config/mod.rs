@@ -21,11 +21,14 @@ mod error;
 mod file;
 mod guard;
 mod identity;
+mod launcher;
 mod parse;
 mod paths;
 mod plain;
+mod provider;
 mod resolve;
 mod show;
+mod ssh;
 mod value;
 mod write;
 
@@ -36,13 +39,15 @@ pub use guard::{FILE_BYTES_MAX, SECRET_BYTES_MAX, group_dir, host_dir, private_d
 pub use identity::IDENTITY_PROVIDERS_MAX;
 pub use paths::{Environment, Overrides, Places};
 pub use show::show;
-pub use write::{put_identity_provider, remove_identity_provider, set_provider_enabled};
+pub use write::{
+    put_identity_provider, put_provider, remove_identity_provider, remove_provider,
+    set_provider_enabled,
+};
 
 use crate::domain::catalogue::Catalogue;
-use crate::domain::id::ProviderId;
 use crate::domain::identity_provider::IdpSettings;
 use crate::domain::policy::Policy;
-use crate::domain::provider::ProviderKind;
+use crate::domain::provider::ProviderSettings;
 use crate::domain::vault::Backend;
 
 /// The documented configuration: every key, at its default.
@@ -67,19 +72,6 @@ pub struct Config {
     pub identity_providers: Vec<IdpSettings>,
     /// The sites and targets.
     pub catalogue: Catalogue,
-}
-
-/// What the configuration says of one provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderSettings {
-    /// Its name.
-    pub id: ProviderId,
-    /// What kind of system it is.
-    pub kind: ProviderKind,
-    /// False when an operator switched it off.
-    pub enabled: bool,
-    /// Whether it serves private targets that belong to no site; never true of Direct.
-    pub default: bool,
 }
 
 /// How the screens look.
@@ -180,14 +172,6 @@ impl UiSettings {
     #[must_use]
     pub fn load(path: &Path, uid: u32) -> Self {
         guard::read(path, uid).ok().flatten().map_or_else(Self::default, |text| parse::ui(&text))
-    }
-}
-
-impl ProviderSettings {
-    /// Direct as it is where the file does not name it.
-    fn direct() -> Option<Self> {
-        let id = DIRECT.parse().ok()?;
-        Some(Self { id, kind: ProviderKind::Direct, enabled: true, default: false })
     }
 }
 

@@ -121,7 +121,9 @@ fn cut(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        match text.find("\n[") {
+        let belongs = |end: &usize| text.get(*end..).is_some_and(|at| at.starts_with(LAUNCHER));
+        let end = text.match_indices("\n[").map(|(end, _)| end).find(|end| !belongs(end));
+        match end {
             Some(end) => {
                 let (piece, tail) = text.split_at(end + 1);
                 rest = Some(tail);
@@ -131,6 +133,9 @@ fn cut(text: &str) -> impl Iterator<Item = &str> {
         }
     })
 }
+
+/// A table that belongs to the site above it.
+const LAUNCHER: &str = "\n[site.";
 
 /// What is smaller is parsed whole: it takes less than a millisecond.
 const PIECES_FROM_BYTES: usize = 64 * 1024;
@@ -142,7 +147,7 @@ mod tests {
     use super::*;
 
     /// Blocks of a file, whole and broken, with everything that could mislead a cut.
-    const BLOCKS: [&str; 28] = [
+    const BLOCKS: [&str; 33] = [
         "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\n",
         "[[target]]\nid = \"T\"\nkind = \"tcp\"\naddress = \"a:1\"\nname = \"T\"\nidle = \"9m\"\n",
         "[[target]]\r\nid = \"T\"\r\nkind = \"tcp\"\r\naddress = \"a:1\"\r\n",
@@ -171,6 +176,12 @@ mod tests {
         "# a comment\n[[\n",
         "target = []\n",
         "\n",
+        "[site.launcher]\nkind = \"docker\"\n",
+        "[[site]]\nid = \"T\"\n[site.launcher]\nkind = \"command\"\nstart = [\n\"/a\",\n]\nstop = [\"/a\"]\n\
+         look = [\"/a\"]\n",
+        "[[site]]\nid = \"T\"\nlauncher = { kind = \"podman\" }\n",
+        "[ site . launcher ]\nkind = \"podman\"\n",
+        "[[provider]]\nid = \"T\"\nkind = \"ssh\"\nhost = \"b\"\njump = [\n\"a\"\n]\n",
     ];
 
     fn file() -> impl Strategy<Value = String> {
@@ -211,10 +222,13 @@ mod tests {
 
     #[test]
     fn a_usual_file_is_read_in_pieces() {
-        let blocks = [15, 16, 17, 11, 8, 4, 0, 2, 12];
+        let blocks = [15, 16, 17, 11, 8, 4, 29, 32, 0, 2, 12];
         let text = blocks.map(|block| BLOCKS[block]).concat();
-        let text = text.replace("\"T\"", "\"t\"").replacen("id = \"t\"", "id = \"s\"", 2);
-        assert_eq!(cut(&text).count(), 9);
+        let text = text.replace("\"T\"", "\"t\"").replacen("id = \"t\"", "id = \"s\"", 1);
+        let text = text.replacen("id = \"t\"", "id = \"u\"", 1);
+        let text = text.replacen("id = \"t\"", "id = \"v\"", 1);
+        let text = text.replacen("id = \"t\"", "id = \"w\"", 1);
+        assert_eq!(cut(&text).count(), 11);
         assert!(in_pieces(&text).is_some());
     }
 }

@@ -10,19 +10,20 @@ use toml::Spanned;
 
 use super::error::Flaw;
 use super::file::{
-    File, IdentityTable, NetworkTable, PolicyTable, ProviderTable, SiteTable, TargetTable, UiTable,
-    VaultTable,
+    File, IdentityTable, NetworkTable, PolicyTable, SiteTable, TargetTable, UiTable, VaultTable,
 };
 use super::identity::{identity, identity_providers};
+use super::launcher::launcher;
+use super::provider::providers;
 use super::value::{
-    Seen, argument, check_plain, items, label, name, parsed, path, required, unknown_name,
+    Seen, argument, check_plain, items, label, name, parsed, path, port, required, unknown_name,
     value_flaw, word,
 };
-use super::{Config, DIRECT, NetworkSettings, ProviderSettings, UiSettings, VaultSettings, When};
+use super::{Config, NetworkSettings, UiSettings, VaultSettings, When};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::id::{ProviderId, SiteId, TargetId};
-use crate::domain::policy::{DURATION_MIN, Policy, ReasonPattern};
-use crate::domain::provider::ProviderKind;
+use crate::domain::id::{SiteId, TargetId};
+use crate::domain::policy::{DURATION_MIN, OnPathLoss, Policy, ReasonPattern};
+use crate::domain::provider::ProviderSettings;
 use crate::domain::site::{Prefix, Site};
 use crate::domain::target::{Address, Listen, Reachability, Target, TargetKind};
 use crate::domain::text::shown;
@@ -118,6 +119,8 @@ fn policy(table: &PolicyTable) -> Result<Policy, Flaw> {
         reason_pattern,
         ad_hoc_targets: table.ad_hoc_targets.as_ref().is_none_or(|allowed| *allowed.get_ref()),
         idle: idle("policy.idle", table.idle.as_ref())?.flatten(),
+        on_path_loss: word("policy.on-path-loss", table.on_path_loss.as_ref(), &ON_PATH_LOSS)?
+            .unwrap_or_default(),
     })
 }
 
@@ -158,42 +161,6 @@ fn vault(table: &VaultTable) -> Result<VaultSettings, Flaw> {
     }
 }
 
-/// The providers in the order of the file; Direct comes first where the file does not name it.
-fn providers(tables: &[Spanned<ProviderTable>]) -> Result<Vec<ProviderSettings>, Flaw> {
-    let mut seen = Seen::default();
-    let mut providers = Vec::new();
-    for table in tables {
-        let span = table.span();
-        let table = table.get_ref();
-        let id_text = required("provider", "id", &span, table.id.as_ref(), "id = \"direct\"")?;
-        let id: ProviderId = name("provider.id", id_text)?;
-        seen.add("provider.id", id.as_str(), id_text.span())?;
-        let kind = required("provider", "kind", &span, table.kind.as_ref(), "kind = \"direct\"")?;
-        if kind.get_ref() != DIRECT {
-            let what = format!(
-                "`provider.kind`: this version knows no provider of kind `{}`",
-                shown(kind.get_ref())
-            );
-            return Err(Flaw::new(kind.span(), what).hint("the only kind so far is `direct`"));
-        }
-        if id.as_str() != DIRECT {
-            let what = "`provider.id`: the provider of kind `direct` is always named `direct`";
-            return Err(Flaw::new(id_text.span(), what).hint("write `id = \"direct\"`"));
-        }
-        let enabled = table.enabled.as_ref().is_none_or(|enabled| *enabled.get_ref());
-        providers.push(ProviderSettings {
-            id,
-            kind: ProviderKind::Direct,
-            enabled,
-            default: false,
-        });
-    }
-    if providers.is_empty() {
-        providers.extend(ProviderSettings::direct());
-    }
-    Ok(providers)
-}
-
 fn sites(
     tables: &[Spanned<SiteTable>],
     providers: &[ProviderSettings],
@@ -224,7 +191,8 @@ fn sites(
                 .ok_or_else(|| unknown_name("site.providers", "provider", text, known()))
         };
         let providers = order.iter().map(find).collect::<Result<_, _>>()?;
-        sites.insert(id.clone(), Site { id, name, private_ranges, providers });
+        let launcher = table.launcher.as_ref().map(launcher).transpose()?;
+        sites.insert(id.clone(), Site { id, name, private_ranges, providers, launcher });
     }
     Ok(sites)
 }
@@ -293,22 +261,17 @@ fn check_approval(text: Option<&Spanned<String>>) -> Result<(), Flaw> {
     }
 }
 
-fn listen(listen: Option<&Spanned<String>>, port: Option<&Spanned<i64>>) -> Result<Listen, Flaw> {
+fn listen(listen: Option<&Spanned<String>>, local: Option<&Spanned<i64>>) -> Result<Listen, Flaw> {
     let unix = word("target.listen", listen, &[("loopback", false), ("unix", true)])?;
-    match (unix.unwrap_or(false), port) {
+    match (unix.unwrap_or(false), local) {
         (true, None) => Ok(Listen::Unix),
         (true, Some(port)) => {
             let what = "`target.local-port`: a UNIX socket has no port";
             Err(Flaw::new(port.span(), what).hint("write `listen = \"loopback\"`, or no port"))
         }
-        (false, None) => Ok(Listen::Loopback { port: None }),
-        (false, Some(port)) => {
-            let number = u16::try_from(*port.get_ref()).ok().filter(|number| *number > 0);
-            let what = "`target.local-port`: a port is a number from 1 to 65535";
-            number.map(|port| Listen::Loopback { port: Some(port) }).ok_or_else(|| {
-                Flaw::new(port.span(), what).hint("leave it out for a port that is chosen free")
-            })
-        }
+        (false, number) => port("target.local-port", number)
+            .map(|port| Listen::Loopback { port })
+            .map_err(|flaw| flaw.hint("leave it out for a port that is chosen free")),
     }
 }
 
@@ -338,6 +301,11 @@ const DURATION_DEFAULT: Span = Span::from_minutes(30);
 
 /// The word for no limit.
 pub(super) const OFF: &str = "off";
+
+const ON_PATH_LOSS: [(&str, OnPathLoss); 2] = [
+    (OnPathLoss::Reconnect.as_str(), OnPathLoss::Reconnect),
+    (OnPathLoss::End.as_str(), OnPathLoss::End),
+];
 
 const REACHABILITIES: [(&str, Reachability); 3] = [
     (Reachability::Auto.as_str(), Reachability::Auto),

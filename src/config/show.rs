@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::Lines;
 use super::resolve::{BACKENDS, OFF};
-use super::{Config, ConfigError, guard, identity};
-use crate::domain::identity_provider::IdpSettings;
+use super::value::Line;
+use super::{Config, ConfigError, guard, identity, launcher, provider};
 use crate::domain::site::Site;
 use crate::domain::target::{Listen, Target};
 use crate::domain::text::shown;
@@ -29,9 +29,11 @@ pub fn show(path: &Path, uid: u32, origin: bool) -> Result<String, ConfigError> 
     page.policy_and_ui(&config);
     page.network(&config);
     page.identity_and_vault(&config);
-    page.providers(&config);
+    for it in &config.providers {
+        page.listed("provider", it.id.as_str(), provider::lines(it));
+    }
     for idp in &config.identity_providers {
-        page.identity_provider(idp);
+        page.listed("identity-provider", idp.id.as_str(), identity::lines(idp));
     }
     for site in config.catalogue.sites.values() {
         page.site(site);
@@ -61,6 +63,7 @@ impl<'a> Page<'a> {
         self.line(table, "idle", idle);
         self.line(table, "reason-pattern", pattern);
         self.line(table, "ad-hoc-targets", config.policy.ad_hoc_targets);
+        self.line(table, "on-path-loss", config.policy.on_path_loss.as_str());
         let table = self.root.get("ui").map(toml::Spanned::get_ref);
         self.out.push_str("\n[ui]\n");
         self.line(table, "mouse", config.ui.mouse);
@@ -90,21 +93,16 @@ impl<'a> Page<'a> {
         self.optional(table, "passphrase-file", path_text(vault.passphrase_file.as_deref()));
     }
 
-    fn identity_provider(&mut self, idp: &IdpSettings) {
-        let table = self.item("identity-provider", idp.id.as_str());
-        self.out.push_str("\n[[identity-provider]]\n");
-        for line in identity::lines(idp) {
-            self.line(table, line.key, line.value);
-        }
+    /// A table of a list with all its keys.
+    fn listed(&mut self, list: &str, id: &str, lines: Vec<Line>) {
+        let table = self.item(list, id);
+        self.out.push_str(&format!("\n[[{list}]]\n"));
+        self.lines_of(table, lines);
     }
 
-    fn providers(&mut self, config: &Config) {
-        for provider in &config.providers {
-            let table = self.item("provider", provider.id.as_str());
-            self.out.push_str("\n[[provider]]\n");
-            self.line(table, "id", provider.id.as_str());
-            self.line(table, "kind", provider.kind.to_string());
-            self.line(table, "enabled", provider.enabled);
+    fn lines_of(&mut self, table: Option<&DeValue<'_>>, lines: Vec<Line>) {
+        for line in lines {
+            self.line(table, line.key, line.value);
         }
     }
 
@@ -117,6 +115,11 @@ impl<'a> Page<'a> {
         self.line(table, "private-ranges", ranges);
         let providers: Vec<_> = site.providers.iter().map(ToString::to_string).collect();
         self.line(table, "providers", providers);
+        if let Some(settings) = &site.launcher {
+            let table = table.and_then(|table| table.get("launcher")).map(toml::Spanned::get_ref);
+            self.out.push_str("\n[site.launcher]\n");
+            self.lines_of(table, launcher::lines(settings));
+        }
     }
 
     fn target(&mut self, target: &Target) {

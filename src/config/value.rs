@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use toml::Spanned;
+use toml::{Spanned, Value};
 
 use super::error::{Flaw, listed, nearest};
 use crate::domain::id::IdError;
@@ -125,8 +125,52 @@ pub(super) fn unknown_name<'a>(
     })
 }
 
+/// Refuses a list that is too long.
+pub(super) fn check_length(
+    key: &str,
+    list: &Spanned<Vec<Spanned<String>>>,
+    max: usize,
+) -> Result<(), Flaw> {
+    let length = list.get_ref().len();
+    if length <= max {
+        return Ok(());
+    }
+    let what = format!("`{key}` holds {length}; at most {max} are usable");
+    Err(Flaw::new(list.span(), what).hint("take out what is not needed"))
+}
+
+/// A port, where there is one.
+pub(super) fn port(key: &str, port: Option<&Spanned<i64>>) -> Result<Option<u16>, Flaw> {
+    let Some(port) = port else { return Ok(None) };
+    let number = u16::try_from(*port.get_ref()).ok().filter(|number| *number > 0);
+    number.map(Some).ok_or_else(|| {
+        Flaw::new(port.span(), format!("`{key}`: a port is a number from 1 to 65535"))
+            .hint("leave it out for the usual one")
+    })
+}
+
 pub(super) fn items(list: Option<&Spanned<Vec<Spanned<String>>>>) -> &[Spanned<String>] {
     list.map_or(&[], |list| list.get_ref())
+}
+
+/// One key of a table that is written.
+pub(super) struct Line {
+    pub key: &'static str,
+    pub value: Value,
+    /// True where the value is what holds without the key.
+    pub default: bool,
+}
+
+impl Line {
+    /// A key that must be said.
+    pub fn new(key: &'static str, value: impl Into<Value>) -> Self {
+        Self { key, value: value.into(), default: false }
+    }
+
+    /// The same, left out of the file where `default` says that it holds anyway.
+    pub fn default_if(self, default: bool) -> Self {
+        Self { default, ..self }
+    }
 }
 
 /// Names and numbers that must differ from each other.

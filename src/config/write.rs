@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::edit::{
-    identity_provider_table, with_identity_provider, with_provider_enabled,
-    without_identity_provider,
+    IDENTITY_PROVIDER, PROVIDER, table_of, with_item, with_provider_enabled, without_item,
+    without_provider,
 };
-use super::{Config, ConfigError, guard, parse};
+use super::{Config, ConfigError, guard, identity, parse, provider};
 use crate::domain::id::{IdpId, ProviderId};
 use crate::domain::identity_provider::IdpSettings;
+use crate::domain::provider::ProviderSettings;
 
 /// Switches a provider on or off in the file, and returns the configuration as it is then.
 ///
@@ -36,6 +37,59 @@ pub fn set_provider_enabled(
         Ok(())
     };
     change(path, uid, switched, |text| with_provider_enabled(text, provider.as_str(), enabled))
+}
+
+/// Puts a provider into the file, or changes what the file says of the one with its id, and returns
+/// the configuration as it is then.
+///
+/// Of the one that is there, comments and order are kept; values that say the same stay as they
+/// are written.
+///
+/// # Errors
+///
+/// Those of [`put_identity_provider`]. The file is then as it was.
+pub fn put_provider(
+    path: &Path,
+    uid: u32,
+    settings: &ProviderSettings,
+) -> Result<Config, ConfigError> {
+    let lines = provider::lines(settings);
+    let read = parse::parse(&table_of(PROVIDER, &lines))?.providers;
+    let settings = read.into_iter().find(|it| it.id == settings.id).unwrap_or(settings.clone());
+    let lines = provider::lines(&settings);
+    let id = settings.id.clone();
+    let put = |config: &mut Config| {
+        match config.providers.iter_mut().find(|known| known.id == settings.id) {
+            Some(known) => *known = settings,
+            None => config.providers.push(settings),
+        }
+        Ok(())
+    };
+    change(path, uid, put, |text| with_item(text, PROVIDER, id.as_str(), &lines))
+}
+
+/// Takes a provider out of the file with the comment that stands directly above it, and out of the
+/// order of every site. Where there is none of that id, nothing is written.
+///
+/// # Errors
+///
+/// When it is Direct, which is there without the file; otherwise those of
+/// [`set_provider_enabled`], less the unknown provider. The file is then as it was.
+pub fn remove_provider(path: &Path, uid: u32, id: &ProviderId) -> Result<Config, ConfigError> {
+    if id.as_str() == super::DIRECT {
+        return Err(ConfigError::Refused {
+            what: "Direct is built in and cannot be removed".to_owned(),
+            hint: Some("breakglass providers disable direct".to_owned()),
+        });
+    }
+    let removed = |config: &mut Config| {
+        config.providers.retain(|known| known.id != *id);
+        for site in config.catalogue.sites.values_mut() {
+            site.providers.retain(|known| known != id);
+        }
+        Ok(())
+    };
+    change(path, uid, removed, |text| without_provider(text, id.as_str()))
 }
 
 /// Puts an identity provider into the file, or changes what the file says of the one with its id,
@@ -62,7 +116,8 @@ pub fn put_identity_provider(
         }
         alone(all).map(drop)
     };
-    change(path, uid, put, |text| with_identity_provider(text, &idp))
+    let lines = identity::lines(&idp);
+    change(path, uid, put, |text| with_item(text, IDENTITY_PROVIDER, idp.id.as_str(), &lines))
 }
 
 /// Takes an identity provider out of the file with the comment that stands directly above it, and
@@ -76,7 +131,7 @@ pub fn remove_identity_provider(path: &Path, uid: u32, idp: &IdpId) -> Result<Co
         config.identity_providers.retain(|known| known.id != *idp);
         Ok(())
     };
-    change(path, uid, removed, |text| without_identity_provider(text, idp))
+    change(path, uid, removed, |text| without_item(text, IDENTITY_PROVIDER, idp.as_str()))
 }
 
 /// Changes the file so that it says what `wish` makes of the configuration, and nothing else.
@@ -105,7 +160,8 @@ fn change(
 
 /// Returns identity providers as a file that says nothing else would be read.
 fn alone(all: &[IdpSettings]) -> Result<Vec<IdpSettings>, ConfigError> {
-    let text: String = all.iter().map(identity_provider_table).collect();
+    let table = |idp: &IdpSettings| table_of(IDENTITY_PROVIDER, &identity::lines(idp));
+    let text: String = all.iter().map(table).collect();
     Ok(parse::parse(&text)?.identity_providers)
 }
 

@@ -25,6 +25,17 @@ impl fmt::Display for Artifact {
     }
 }
 
+/// A thing that was found by its mark alone, with what removes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// Whose it is, and how long it may be needed.
+    pub marker: Marker,
+    /// The thing.
+    pub artifact: Artifact,
+    /// The commands that remove it by hand, word by word.
+    pub by_hand: Vec<Vec<String>>,
+}
+
 /// The mark inside an artifact's name or description: whose it is, and when it may be swept.
 ///
 /// `bg-abc234-55667788-691f2a3c`: installation, session (random bits), expiry in seconds since the

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::email::Email;
 use super::id::{IdpId, SecretName};
-use super::time::Timestamp;
+use super::probe::Probe;
 
 /// How to speak to one identity provider: what the configuration says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,41 +109,6 @@ impl BreakGlassMode {
             Self::Always => "always",
             Self::OnlyWhileUnhealthy => "only-while-unhealthy",
         }
-    }
-}
-
-/// What a look at an identity provider showed: the evidence that stands beside a break-glass
-/// sign-in in the audit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Probe {
-    /// When it was looked at.
-    pub at: Timestamp,
-    /// What was looked for, in order: discovery, device authorization, keys.
-    pub checks: Vec<ProbeCheck>,
-}
-
-/// One thing that was looked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeCheck {
-    /// What: `discovery`, `device authorization`, `keys`, `clock`.
-    pub name: String,
-    /// What was found, or what is wrong and what to do; clean text.
-    pub found: Result<String, String>,
-    /// How long it took.
-    pub millis: u64,
-}
-
-impl Probe {
-    /// True where everything that a sign-in needs was there.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.checks.iter().all(|check| check.found.is_ok())
-    }
-
-    /// Why it is not healthy; none where it is.
-    #[must_use]
-    pub fn trouble(&self) -> Option<&str> {
-        self.checks.iter().find_map(|check| check.found.as_ref().err()).map(String::as_str)
     }
 }
 

@@ -22,6 +22,29 @@ pub struct Policy {
     pub ad_hoc_targets: bool,
     /// Ends a session after this long without a byte, unless its target says otherwise.
     pub idle: Option<Span>,
+    /// What becomes of an Active session whose path is lost.
+    pub on_path_loss: OnPathLoss,
+}
+
+/// What becomes of an Active session whose path is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPathLoss {
+    /// What was lost is made again, within the lease.
+    #[default]
+    Reconnect,
+    /// The session ends.
+    End,
+}
+
+impl OnPathLoss {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reconnect => "reconnect",
+            Self::End => "end",
+        }
+    }
 }
 
 /// A pattern that every reason must match as a whole.

@@ -54,6 +54,9 @@ pub struct Request {
     pub operator: Operator,
     /// How the target is reached, fixed from here on.
     pub path: NetworkPath,
+    /// Who besides this session could reach the target over its path, as far as that is known.
+    #[serde(default)]
+    pub audience: Vec<String>,
     /// True for a drill.
     pub drill: bool,
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::id::{ProviderId, SiteId};
+use super::launcher::LauncherSettings;
 
 /// One customer environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Site {
     pub private_ranges: Vec<Prefix>,
     /// The providers that may reach it, the preferred one first.
     pub providers: Vec<ProviderId>,
+    /// How a temporary router or connector is started there, where that was said.
+    #[serde(default)]
+    pub launcher: Option<LauncherSettings>,
 }
 
 /// An address range such as `10.20.0.0/16`; the bits behind the length are zero.

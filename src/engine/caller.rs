@@ -145,7 +145,11 @@ pub(super) const fn needs(command: &Command) -> Option<Ability> {
         Command::BreakGlass(_) => Some(Ability::BreakGlassLists),
         Command::SetProviderEnabled { .. }
         | Command::RemoveProvider { .. }
-        | Command::CheckProvider { .. } => Some(Ability::Providers),
+        | Command::ValidateProvider { .. }
+        | Command::ValidateSite { .. }
+        | Command::PutProvider { .. }
+        | Command::RotateKey { .. }
+        | Command::Sweep { .. } => Some(Ability::Providers),
         Command::AuditVerify => Some(Ability::WholeAudit),
         Command::Open(_)
         | Command::Plan(_)

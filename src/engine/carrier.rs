@@ -14,11 +14,14 @@ use super::doors::{Behind, EndpointAction};
 use super::shared::{Shared, needed_until};
 use crate::domain::artifact::{Artifact, Marker};
 use crate::domain::id::SessionId;
+use crate::domain::launcher::Launch;
 use crate::domain::text;
 use crate::domain::time::Span;
 use crate::forward::ForwardEvent;
-use crate::provider::{Applied, Looked, Made, Provider, StepCall, Undone};
-use crate::session::{Carrier, Effect, Fact, PlannedStep, Session, StepIndex};
+use crate::provider::{Made, Provider, StepCall};
+use crate::session::{
+    Applied, Carrier, Effect, Fact, Looked, PlannedStep, Session, StepIndex, Undone,
+};
 
 /// One effect with everything it needs, cut loose from the session.
 pub(super) struct Job {
@@ -50,10 +53,13 @@ impl Job {
         events: &mpsc::Sender<ForwardEvent>,
     ) -> Option<Self> {
         let step = session.steps().get(effect.step())?.planned.clone();
-        let path = shared.providers.find(&session.request().path.provider);
+        let path = &session.request().path;
+        let path = shared.providers.find_for_removal(&path.provider, path.kind);
         let provider = match &step.carrier {
-            Carrier::Provider(id) => shared.providers.find(id),
-            Carrier::Endpoint => None,
+            Carrier::Provider(id) => {
+                shared.providers.find_for_removal(id, session.request().path.kind)
+            }
+            Carrier::Launcher | Carrier::Endpoint => None,
         };
         Some(Self {
             effect,
@@ -89,17 +95,19 @@ impl Job {
     }
 
     async fn apply(&self, shared: &Shared, before: Option<&Artifact>, step: StepIndex) -> Done {
-        if self.step.carrier == Carrier::Endpoint {
-            return self.open_door(shared, before, step);
-        }
-        let applied = match &self.provider {
-            Some(provider) => provider.apply(self.call(before)).await,
-            None => Applied::Refused(self.gone()),
+        let applied = match (&self.step.carrier, &self.provider) {
+            (Carrier::Endpoint, _) => return self.open_door(shared, before, step),
+            (Carrier::Launcher, _) => self.start(shared, before).await,
+            (Carrier::Provider(_), Some(provider)) => provider.apply(self.call(before)).await,
+            (Carrier::Provider(_), None) => Applied::Refused(self.gone()),
         };
         plain(match applied {
             Applied::Applied(artifact) => Fact::StepApplied { step, artifact },
-            Applied::Refused(why) => Fact::StepRefused { step, why: text::shown(&why) },
-            Applied::Unknown(why) => Fact::OutcomeUnknown { step, why: text::shown(&why) },
+            Applied::Refused(why) => {
+                let why = self.with_logs(shared, said(&why)).await;
+                Fact::StepRefused { step, why }
+            }
+            Applied::Unknown(why) => Fact::OutcomeUnknown { step, why: said(&why) },
         })
     }
 
@@ -108,13 +116,17 @@ impl Job {
             (Carrier::Endpoint, _) => {
                 shared.doors.look(self.session).map_or(Looked::Absent, Looked::Found)
             }
+            (Carrier::Launcher, _) => match launch(&self.step) {
+                Ok(launch) => shared.launcher.look(&launch).await,
+                Err(why) => Looked::Unclear(why),
+            },
             (Carrier::Provider(_), Some(provider)) => provider.look(self.call(artifact)).await,
             (Carrier::Provider(_), None) => Looked::Unclear(self.gone()),
         };
         plain(match looked {
             Looked::Found(artifact) => Fact::StepFound { step, artifact },
             Looked::Absent => Fact::StepAbsent { step },
-            Looked::Unclear(why) => Fact::LookFailed { step, why: text::shown(&why) },
+            Looked::Unclear(why) => Fact::LookFailed { step, why: said(&why) },
         })
     }
 
@@ -124,13 +136,46 @@ impl Job {
                 shared.doors.close(self.session).await;
                 Undone::Sent
             }
+            (Carrier::Launcher, _) => match launch(&self.step) {
+                Ok(launch) => shared.launcher.stop(&launch).await,
+                Err(why) => Undone::Problem(why),
+            },
             (Carrier::Provider(_), Some(provider)) => provider.undo(self.call(artifact)).await,
             (Carrier::Provider(_), None) => Undone::Problem(self.gone()),
         };
         plain(match undone {
             Undone::Sent => Fact::UndoSent { step, problem: None },
-            Undone::Problem(why) => Fact::UndoSent { step, problem: Some(text::shown(&why)) },
+            Undone::Problem(why) => Fact::UndoSent { step, problem: Some(said(&why)) },
         })
+    }
+
+    /// Starts something in the site, with the secrets that the provider has for it.
+    async fn start(&self, shared: &Shared, before: Option<&Artifact>) -> Applied {
+        let Some(provider) = &self.path else { return Applied::Refused(self.gone()) };
+        let launch = match launch(&self.step) {
+            Ok(launch) => launch,
+            Err(why) => return Applied::Refused(why),
+        };
+        match provider.secrets(self.call(before)).await {
+            Ok(secrets) => shared.launcher.start(&launch, &secrets, shared.now()).await,
+            Err(why) => Applied::Refused(why),
+        }
+    }
+
+    /// Why a step was refused, with the last line of what was started for it: what waits for a
+    /// router in vain does not know why it does not come.
+    async fn with_logs(&self, shared: &Shared, why: String) -> String {
+        let needed = self.step.needs.iter().filter_map(|index| self.steps.get(*index));
+        let mut launches = needed.filter(|made| made.step.carrier == Carrier::Launcher);
+        let Some(launch) = launches.next().and_then(|made| launch(&made.step).ok()) else {
+            return why;
+        };
+        let Ok(logs) = shared.launcher.logs(&launch).await else { return why };
+        let last = logs.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        match last {
+            Some(line) => format!("{why}; the {} says: {}", launch.spec.what, text::shown(line)),
+            None => why,
+        }
     }
 
     fn open_door(&self, shared: &Shared, before: Option<&Artifact>, step: StepIndex) -> Done {
@@ -148,7 +193,7 @@ impl Job {
                 let fact = Fact::StepApplied { step, artifact: Some(opened.artifact) };
                 Done { fact, alarm: opened.alarm }
             }
-            Err(why) => refused(text::shown(&why)),
+            Err(why) => refused(said(&why)),
         }
     }
 
@@ -165,11 +210,16 @@ impl Job {
     fn gone(&self) -> String {
         match &self.step.carrier {
             Carrier::Provider(id) => format!("the provider `{id}` is not in the configuration"),
-            Carrier::Endpoint => {
+            Carrier::Launcher | Carrier::Endpoint => {
                 "the provider that carries the path is not in the configuration".to_owned()
             }
         }
     }
+}
+
+fn launch(step: &PlannedStep) -> Result<Launch, String> {
+    Launch::deserialize(&step.action)
+        .map_err(|error| format!("the step's parameters are damaged: {error}"))
 }
 
 /// Returns the steps of the provider that carries a session's path, with what each made.
@@ -177,6 +227,7 @@ pub(super) fn made(session: &Session) -> Vec<Made> {
     let steps = session.steps().iter().enumerate();
     let carried = steps.filter(|(_, step)| step.planned.carrier != Carrier::Endpoint);
     let made = |(index, step): (StepIndex, &crate::session::Step)| Made {
+        index,
         step: step.planned.clone(),
         artifact: session.artifact(index).cloned(),
     };
@@ -196,6 +247,13 @@ async fn within<T>(limit: Span, future: impl Future<Output = T>) -> Option<T> {
     timeout(limit.to_std(), future).await.ok()
 }
 
+/// A reason from outside, clean. It may end in a command to type, so it is long.
+fn said(why: &str) -> String {
+    text::clean(why, WHY_CHARS_MAX).into_owned()
+}
+
 fn plain(fact: Fact) -> Done {
     Done { fact, alarm: None }
 }
+
+const WHY_CHARS_MAX: usize = 600;

@@ -8,7 +8,7 @@ use crate::domain::audit_event::{AuditDraft, Object, Outcome, Source};
 use crate::domain::text;
 use crate::forward::{CloseReason, ForwardEvent, Peer};
 use crate::protocol::Severity;
-use crate::session::{Entry, Fact, Session, StepIndex, receipt};
+use crate::session::{Entry, Fact, Lives, Session, Status, Step, StepIndex, receipt};
 
 /// Returns the events of entries that are about to be appended to a session's journal.
 pub(super) fn drafts(
@@ -22,6 +22,7 @@ pub(super) fn drafts(
     for entry in entries {
         let was_owed = session.is_owed();
         drafts.extend(moved(shared, &session, &entry.fact, who));
+        drafts.extend(returned(shared, &session, &entry.fact, who));
         let was_begun = session.steps().iter().any(|step| step.started_at.is_some());
         if session.evolve(entry).is_err() {
             continue;
@@ -100,6 +101,7 @@ pub(super) const fn is_news_of_the_world(fact: &Fact) -> bool {
             | Fact::StepFound { .. }
             | Fact::StepAbsent { .. }
             | Fact::LookFailed { .. }
+            | Fact::StepLost { .. }
             | Fact::UndoSent { .. }
     )
 }
@@ -174,11 +176,23 @@ pub(super) fn notice(event: &ForwardEvent) -> Option<(Severity, String)> {
 /// holds its place, and what an operator pasted before leads there.
 fn moved(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<AuditDraft> {
     let Fact::StepApplied { step, artifact: Some(now) } = fact else { return None };
-    let before = session.steps().get(*step)?.made.as_ref().filter(|it| it.name != now.name)?;
+    let step = session.steps().get(*step).filter(|it| it.planned.lives == Lives::InTheEngine)?;
+    let before = step.made.as_ref().filter(|it| it.name != now.name)?;
     let what = format!("The {} moved: another program holds {}", now.kind, before.name);
     let mut draft = about(shared, session, who, "session.step.moved", &what);
     draft.outcome = Outcome::Failure;
     draft.changes = Some(json!({ "before": before.name, "after": now.name }));
+    Some(draft)
+}
+
+/// The event of a thing that was made again without an answer, and found.
+fn returned(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<AuditDraft> {
+    let Fact::StepFound { step, artifact } = fact else { return None };
+    let known = session.steps().get(*step);
+    let known = known.filter(|step| session.is_active() && step.is_being_remade())?;
+    let what = format!("Done again: {}", known.planned.label);
+    let mut draft = about(shared, session, who, "session.step.applied", &what);
+    draft.metadata = Some(json!({ "artifact": artifact.to_string() }));
     Some(draft)
 }
 
@@ -189,8 +203,9 @@ fn draft(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<A
     };
     match fact {
         Fact::StepApplied { step, artifact } => {
-            let mut draft =
-                make("session.step.applied", &format!("Done: {}", label(session, *step)));
+            let done = if session.activated_at().is_some() { "Done again" } else { "Done" };
+            let what = format!("{done}: {}", label(session, *step));
+            let mut draft = make("session.step.applied", &what);
             draft.metadata = artifact.as_ref().map(|made| json!({ "artifact": made.to_string() }));
             Some(draft)
         }
@@ -204,6 +219,14 @@ fn draft(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<A
         }
         Fact::StepAbsent { step } if session.steps().get(*step).is_some_and(|it| it.is_spent()) => {
             Some(make("session.step.gone", &format!("Seen gone: {}", label(session, *step))))
+        }
+        Fact::StepAbsent { step } if session.steps().get(*step).is_some_and(is_new_loss) => {
+            let what = format!("Lost: {}: it is gone", label(session, *step));
+            failed("session.step.lost", &what, Outcome::Failure)
+        }
+        Fact::StepLost { step, why } => {
+            let what = format!("Lost: {}: {why}", label(session, *step));
+            failed("session.step.lost", &what, Outcome::Failure)
         }
         Fact::Activated => {
             let mut draft = make("session.activated", "Session is Active");
@@ -230,6 +253,11 @@ fn draft(shared: &Shared, session: &Session, fact: &Fact, who: &Who) -> Option<A
         }
         _ => None,
     }
+}
+
+/// True for a step of which a look after a restart found nothing, and which is made again.
+const fn is_new_loss(step: &Step) -> bool {
+    matches!(step.status, Status::Lost { .. }) && step.again == 0
 }
 
 fn receipt_lines(session: &Session) -> Vec<serde_json::Value> {

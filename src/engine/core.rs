@@ -17,14 +17,18 @@ use super::people;
 use super::recovery;
 use super::shared::{EngineParts, Shared, Who, store_report};
 use super::state::{AUDIT_SHOWN, ENDED_SHOWN, JOURNAL, Live, REASONS_SHOWN, State};
+use super::sweep;
 use crate::clock::{Anchor, Clock};
 use crate::domain::id::SessionId;
+use crate::domain::provider::ProviderKind;
 use crate::domain::sign_in::Token;
 use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::Report;
 use crate::forward::Parts;
-use crate::protocol::{Call, EngineHandle, Event, Mode, Origin, SessionQuery, SessionView};
+use crate::protocol::{
+    Call, EngineHandle, Event, Mode, Origin, SessionQuery, SessionView, SweepProblem,
+};
 use crate::session::Entry;
 use crate::store::{Batch, Store};
 
@@ -166,8 +170,10 @@ impl State {
         mut steering: mpsc::Receiver<Steer>,
     ) -> Outcome {
         self.check_providers();
+        self.look_for_orphans();
         let mut pulse = Pulse::new(&self.shared.clock);
         let mut look_at = Instant::now();
+        let mut check_at = Instant::now() + CHECK_EVERY;
         loop {
             let watched = self.faces.count();
             let signing_out = self.next_sign_out();
@@ -195,6 +201,10 @@ impl State {
                     look_at = Instant::now() + LOOK_EVERY;
                     self.check_idps();
                 }
+                () = sleep_until(check_at), if watched > 0 && self.has_tunnels() => {
+                    check_at = Instant::now() + CHECK_EVERY;
+                    self.check_providers();
+                }
                 () = sleep_until(pulse.next), if self.needs_pulse() => {
                     self.pulse(&mut pulse);
                     if self.may_leave() {
@@ -205,16 +215,41 @@ impl State {
         }
     }
 
+    /// Looks at the providers whose last look is old.
     fn check_providers(&mut self) {
         let (shared, updates) = (Arc::clone(&self.shared), self.updates.clone());
         self.tasks.spawn(async move {
-            shared.providers.check(None, &shared.clock).await;
-            updates.send(Update::Providers).await.ok();
+            let now = shared.now();
+            if shared.providers.check(|due| due.is_old(now), &shared.clock).await {
+                updates.send(Update::Providers).await.ok();
+            }
+        });
+    }
+
+    /// Looks for what an earlier life may have left behind; removes nothing.
+    fn look_for_orphans(&mut self) {
+        let (shared, updates) = (Arc::clone(&self.shared), self.updates.clone());
+        self.tasks.spawn(async move {
+            match sweep::sweep(&shared, false, &Who::engine(), &updates).await {
+                Ok(swept) => {
+                    for problem in swept.problems {
+                        let SweepProblem { place, why } = problem;
+                        tracing::warn!(place, why, "nobody could look for what is left there");
+                    }
+                }
+                Err(report) => tracing::warn!(%report, "the sweep could not be written down"),
+            }
         });
     }
 
     fn has_idps(&self) -> bool {
         !self.shared.people.view().idps.is_empty()
+    }
+
+    /// True where there is a provider whose health can change.
+    fn has_tunnels(&self) -> bool {
+        let standings = self.shared.providers.standings();
+        standings.iter().any(|standing| standing.kind != ProviderKind::Direct)
     }
 
     fn check_idps(&mut self) {
@@ -440,5 +475,7 @@ const CALLS_MAX: usize = 64;
 const UPDATES_MAX: usize = 1024;
 /// How often identity providers are looked at while somebody watches.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often it is asked whose health is to be looked at, while somebody watches.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 const PULSE_EVERY: Duration = Duration::from_secs(10);
 const LEAVE_AFTER: Duration = Duration::from_secs(10);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::caller::{Caller, needs};
-use super::chronicle;
 use super::interpreter::{Interpreter, ORDERS_MAX, Order, Update};
 use super::opening;
 use super::people;
-use super::reading::{self, record, refresh};
-use super::shared::{ACTIVATION_MAX, Shared, Who};
+use super::providing::Providing;
+use super::reading::{self, refresh};
+use super::shared::{ACTIVATION_MAX, Who};
 use super::state::{Live, State};
-use crate::domain::audit_event::Object;
+use super::sweep;
 use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::request::OpenRequest;
 use crate::domain::role::Ability;
@@ -47,14 +47,16 @@ pub(super) fn serve(
         }
         Command::EndAll => end_all(state, &caller, reply),
         Command::Providers => answer(reply, Ok(Reply::Providers(state.provider_views()))),
-        Command::RemoveProvider { provider } => answer(reply, Err(keep(state, &provider))),
         Command::Status => {
             let view = state.engine_view_for(&caller);
             answer(reply, Ok(Reply::Engine(Box::new(view))));
         }
-        Command::SetProviderEnabled { provider, enabled } => {
-            switch(state, provider, enabled, who, reply);
-        }
+        Command::SetProviderEnabled { .. }
+        | Command::RemoveProvider { .. }
+        | Command::ValidateProvider { .. }
+        | Command::PutProvider { .. }
+        | Command::RotateKey { .. } => provide(state, command, who, reply),
+        Command::Sweep { apply } => sweep(state, apply, who, reply),
         Command::SignIn(_)
         | Command::Operators(_)
         | Command::Idp(_)
@@ -73,7 +75,7 @@ pub(super) fn serve(
         | Command::Find { .. }
         | Command::Targets { .. }
         | Command::Sites
-        | Command::CheckProvider { .. }
+        | Command::ValidateSite { .. }
         | Command::AuditTail { .. }
         | Command::AuditVerify => reading::ask(state, command, caller, reply),
     }
@@ -125,6 +127,7 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
         let channels = (orders, updates.clone());
         let (revoked, revoking) = (Arc::clone(&shared), mailbox.clone());
         let mut interpreter = Interpreter::new(shared, session, vec![first], channels);
+        revoked.lives(id);
         updates.send(Update::New { id, mailbox }).await.ok();
         let activate_by = at + ACTIVATION_MAX;
         match interpreter.begin(vec![Fact::Planned { steps, activate_by }], &who).await {
@@ -223,64 +226,66 @@ fn ended_already(view: SessionView) -> Result<Reply, Report> {
     Err(Report::new(Kind::Denied, message).hint(format!("breakglass show {}", view.id.short())))
 }
 
-fn switch(state: &mut State, id: ProviderId, enabled: bool, who: Who, reply: Answer) {
-    if state.shared.providers.find(&id).is_none() {
-        return answer(reply, Err(no_such_provider(&id)));
-    }
-    let opening: Vec<_> = state
-        .sessions
-        .values()
-        .filter(|live| {
-            live.view.as_ref().is_some_and(|view| {
-                view.path.provider == id
-                    && matches!(view.state, SessionState::Pending | SessionState::Activating)
-            })
-        })
-        .map(|live| live.mailbox.clone())
-        .collect();
-    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
+/// Serves what changes providers, in a task of its own.
+fn provide(state: &mut State, command: Command, who: Who, reply: Answer) {
     let live: Vec<_> =
         state.sessions.values().filter_map(|live| live.view.as_deref().cloned()).collect();
+    let mailboxes = opening_over(state, &command);
+    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     state.tasks.spawn(async move {
-        let switched = switch_kept(&shared, &id, enabled, &who, &updates).await;
-        if switched.is_ok() && !enabled {
-            end_opening(&id, opening, &who).await;
-        }
-        answer(reply, switched.map(|()| Reply::Providers(shared.providers.views(live.iter()))));
+        let desk = Providing { shared: Arc::clone(&shared), updates, who };
+        refresh(&shared, &Who::engine(), &desk.updates).await;
+        let views = || Reply::Providers(shared.providers.views(live.iter()));
+        let validation = |view| Reply::Validation(Box::new(view));
+        let answered = match command {
+            Command::ValidateProvider { provider } => {
+                desk.validate(&provider).await.map(validation)
+            }
+            Command::PutProvider { settings, key, save } => {
+                desk.put(*settings, key, save).await.map(validation)
+            }
+            Command::RotateKey { provider, key } => {
+                desk.rotate(&provider, key).await.map(validation)
+            }
+            Command::RemoveProvider { provider } => {
+                let in_use = live.iter().filter(|view| view.path.provider == provider).count();
+                desk.remove(&provider, in_use).await.map(|()| views())
+            }
+            Command::SetProviderEnabled { provider, enabled } => {
+                if !shared.providers.is_listed(&provider) {
+                    return answer(reply, Err(no_such_provider(&provider)));
+                }
+                let switched = desk.switch(&provider, enabled).await;
+                if switched.is_ok() && !enabled {
+                    end_opening(&provider, mailboxes, &desk.who).await;
+                }
+                switched.map(|()| views())
+            }
+            _ => Err(Report::new(Kind::Internal, "this is not about providers")),
+        };
+        answer(reply, answered);
     });
 }
 
-/// The audit first, then the file, then the engine.
-async fn switch_kept(
-    shared: &Arc<Shared>,
-    id: &ProviderId,
-    enabled: bool,
-    who: &Who,
-    updates: &mpsc::Sender<Update>,
-) -> Result<(), Report> {
-    if shared.providers.is_enabled(id) == enabled {
-        return Ok(());
-    }
-    let (kind, what) = if enabled {
-        ("provider.enabled", format!("Provider {id} enabled"))
-    } else {
-        ("provider.disabled", format!("Provider {id} disabled"))
+/// The sessions that are opening over a provider that a command switches off.
+fn opening_over(state: &State, command: &Command) -> Vec<mpsc::Sender<Order>> {
+    let Command::SetProviderEnabled { provider, enabled: false } = command else { return vec![] };
+    let opening = |view: &SessionView| {
+        view.path.provider == *provider
+            && matches!(view.state, SessionState::Pending | SessionState::Activating)
     };
-    let object = Object { kind: "provider".into(), id: id.to_string(), name: id.to_string() };
-    let mut draft = chronicle::plain(shared, kind, &what, who, Some(object));
-    draft.changes = Some(
-        serde_json::json!({ "before": { "enabled": !enabled }, "after": { "enabled": enabled } }),
-    );
-    record(shared, draft.clone(), updates).await?;
-    if let Err(report) = shared.settings.provider_enabled(id, enabled) {
-        draft.outcome = crate::domain::audit_event::Outcome::Failure;
-        draft.description = format!("{what}: could not be kept: {}", report.message);
-        record(shared, draft, updates).await?;
-        return Err(report);
-    }
-    shared.providers.set_enabled(id, enabled);
-    updates.send(Update::Providers).await.ok();
-    Ok(())
+    let sessions = state.sessions.values();
+    let over = sessions.filter(|live| live.view.as_deref().is_some_and(opening));
+    over.map(|live| live.mailbox.clone()).collect()
+}
+
+/// Looks for what belongs to no living session, in a task of its own.
+fn sweep(state: &mut State, apply: bool, who: Who, reply: Answer) {
+    let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
+    state.tasks.spawn(async move {
+        let swept = sweep::sweep(&shared, apply, &who, &updates).await;
+        answer(reply, swept.map(Reply::Sweep));
+    });
 }
 
 /// A session that is opening over a provider is not moved to another path behind the operator's
@@ -297,14 +302,6 @@ async fn end_opening(id: &ProviderId, mailboxes: Vec<mpsc::Sender<Order>>, who: 
     }
 }
 
-fn keep(state: &State, id: &ProviderId) -> Report {
-    let Some(provider) = state.shared.providers.find(id) else { return no_such_provider(id) };
-    let why = provider
-        .keep()
-        .unwrap_or_else(|| format!("`{id}` stands in the configuration; take it out there"));
-    Report::new(Kind::Denied, why).hint(format!("breakglass providers disable {id}"))
-}
-
 /// Tells a caller that something can be done only to a session that is known.
 fn no_such_session(id: SessionId) -> Report {
     Report::new(Kind::Usage, format!("there is no live session `{id}`"))
@@ -315,7 +312,6 @@ pub(super) fn no_such_provider(id: &ProviderId) -> Report {
     Report::new(Kind::Usage, format!("there is no provider `{id}`")).hint("breakglass providers")
 }
 
-/// Why the engine must not stop, if it must not.
 /// Why the engine does not stop for a caller, if it does not. In personal mode its process is the
 /// caller's own; one for the whole host is stopped by those who look after it.
 fn stays(state: &State, caller: &Caller) -> Option<Report> {

@@ -55,6 +55,7 @@ pub fn endpoint_step(
         leaves: Some("listener".to_owned()),
         expires: Some("ends with this program".to_owned()),
         lives: Lives::InTheEngine,
+        remade: false,
         needs,
         undo_after: None,
         settle: Span::ZERO,
@@ -73,6 +74,7 @@ pub(super) struct Doors {
 struct Door {
     endpoint: Endpoint,
     counters: Arc<Counters>,
+    path: Arc<Path>,
 }
 
 /// What opening an endpoint needs besides its parameters.
@@ -117,12 +119,13 @@ impl Doors {
             (bound, _) => (bound.map_err(|error| error.to_string())?, None),
         };
         let session = behind.session;
-        let dial = Arc::new(Path { provider: behind.provider, steps: behind.steps });
+        let path = Arc::new(Path::new(behind.provider, behind.steps));
         let settings = self.settings(action);
+        let dial = Arc::clone(&path);
         let endpoint = Endpoint::start(bound, dial, settings, behind.events)
             .map_err(|error| error.to_string())?;
         let artifact = artifact(endpoint.address());
-        self.keep(session, endpoint);
+        self.keep(session, endpoint, path);
         Ok(Opened { artifact, alarm })
     }
 
@@ -133,10 +136,18 @@ impl Doors {
         parts: Parts,
         behind: Behind,
     ) -> Result<(), EndpointError> {
-        let dial = Arc::new(Path { provider: behind.provider, steps: behind.steps });
+        let path = Arc::new(Path::new(behind.provider, behind.steps));
+        let dial = Arc::clone(&path);
         let endpoint = Endpoint::resume(parts, dial, self.settings(action), behind.events)?;
-        self.keep(behind.session, endpoint);
+        self.keep(behind.session, endpoint, path);
         Ok(())
+    }
+
+    /// From here on the endpoint of a session dials over these steps: its path was made again.
+    pub fn lead_over(&self, session: SessionId, steps: &[Made]) {
+        if let Some(door) = self.doors().get(&session) {
+            *door.path.steps.lock().unwrap_or_else(PoisonError::into_inner) = steps.into();
+        }
     }
 
     /// Sees whether the endpoint of a session is open in this process.
@@ -176,9 +187,9 @@ impl Doors {
         Settings { idle_limit: action.idle.map(Span::to_std), ..settings }
     }
 
-    fn keep(&self, session: SessionId, endpoint: Endpoint) {
+    fn keep(&self, session: SessionId, endpoint: Endpoint, path: Arc<Path>) {
         let counters = endpoint.counters();
-        self.doors().insert(session, Door { endpoint, counters });
+        self.doors().insert(session, Door { endpoint, counters, path });
     }
 
     fn doors(&self) -> MutexGuard<'_, BTreeMap<SessionId, Door>> {
@@ -255,13 +266,21 @@ fn artifact(address: &EndpointAddress) -> Artifact {
 /// Dials over the path that a session's steps made.
 struct Path {
     provider: Arc<dyn Provider>,
-    steps: Vec<Made>,
+    /// What the steps made last: a part that was lost is made again while the endpoint stays open.
+    steps: Mutex<Arc<[Made]>>,
+}
+
+impl Path {
+    fn new(provider: Arc<dyn Provider>, steps: Vec<Made>) -> Self {
+        Self { provider, steps: Mutex::new(steps.into()) }
+    }
 }
 
 #[async_trait]
 impl Dial for Path {
     async fn dial(&self) -> Result<Conduit, forward::DialError> {
-        match self.provider.dial(&self.steps).await {
+        let steps = Arc::clone(&self.steps.lock().unwrap_or_else(PoisonError::into_inner));
+        match self.provider.dial(&steps).await {
             Ok(Dialed::Tcp(stream)) => Ok(Conduit::Tcp(stream)),
             Ok(Dialed::Unix(stream)) => Ok(Conduit::Unix(stream)),
             Err(error) => Err(forward::DialError::PathDown { why: error.to_string() }),

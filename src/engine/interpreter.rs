@@ -4,6 +4,9 @@
 //! then are the next effects begun. When the journal cannot be written, what opens stops and what
 //! ends goes on: the lines wait in a backlog and are written once the store works again.
 
+mod door;
+mod path;
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +18,8 @@ use super::chronicle;
 use super::doors;
 use super::projection;
 use super::shared::{Shared, Who, store_report};
-use super::strangers::{Refused, Strangers};
+use super::strangers::Strangers;
+use super::watcher::Watcher;
 use crate::domain::account::AccountId;
 use crate::domain::audit_event::{Actor, AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
@@ -23,7 +27,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::forward::{Counters, EVENTS_MAX, ForwardEvent, Parts};
 use crate::protocol::{Notice, SessionView, Severity, Traffic};
-use crate::session::{Effect, EndReason, Entry, Fact, Session};
+use crate::session::{Effect, EndReason, Entry, Fact, Lives, Session};
 use crate::store::{Batch, SessionChange};
 
 /// What a session can be told.
@@ -51,6 +55,8 @@ pub(super) enum Update {
     Audit(Vec<AuditEvent>),
     /// A provider has changed.
     Providers,
+    /// So many things were found that belong to no living session.
+    Orphans(usize),
     /// People or identity providers have changed.
     Identity,
     /// A sign-in is over.
@@ -91,6 +97,7 @@ pub(super) struct Interpreter {
     events_dropped: u64,
     traffic: Traffic,
     handing_over: Option<HandingOver>,
+    watcher: Watcher,
 }
 
 /// A hand-over that waits for what is under way.
@@ -129,6 +136,7 @@ impl Interpreter {
             events_dropped: 0,
             traffic: Traffic::default(),
             handing_over: None,
+            watcher: Watcher::new(),
         }
     }
 
@@ -162,6 +170,7 @@ impl Interpreter {
                 },
                 Some(ended) = self.effects.join_next_with_id() => self.take_outcome(ended).await,
                 Some(event) = self.door_events.recv() => self.take_door_events(event).await,
+                news = self.watcher.news() => self.take_path_news(news).await,
                 () = sleep(nap.unwrap_or_default()), if nap.is_some() => {
                     self.advance_by_itself(vec![]).await;
                     let refused = self.strangers.due(self.shared.now());
@@ -178,6 +187,7 @@ impl Interpreter {
                 }
             }
         }
+        self.shared.is_over(self.session.id());
         self.tell(Update::Finished(self.session.id())).await;
     }
 
@@ -223,6 +233,7 @@ impl Interpreter {
             Order::HandOver { reply } => {
                 let by = self.shared.now() + HAND_OVER_PATIENCE;
                 self.handing_over = Some(HandingOver { reply, by });
+                self.watcher.rest();
             }
         }
     }
@@ -268,6 +279,7 @@ impl Interpreter {
         if matches!(effect, Effect::Undo { .. }) {
             self.drain_door().await;
         }
+        self.note_refusal(&done.fact).await;
         self.advance_by_itself(vec![done.fact]).await;
     }
 
@@ -317,6 +329,8 @@ impl Interpreter {
                     return Box::pin(self.advance(vec![journal_failed(&report)], who)).await;
                 }
                 effects = after.next(now).effects;
+                // Write first: what was lost is made again once that is durable.
+                effects.retain(|effect| after.ending().is_some() || !begins(&after, effect));
                 // What ends is shown as it is, though it is not durable yet; the alarm says so.
                 let view = Box::new(self.view_of(&after));
                 self.tell(Update::Session { view, audit: vec![] }).await;
@@ -324,6 +338,7 @@ impl Interpreter {
         }
         std::mem::swap(&mut self.session, &mut after);
         self.launch(effects);
+        self.mind_path();
         Ok(())
     }
 
@@ -389,66 +404,6 @@ impl Interpreter {
         }
     }
 
-    async fn take_door_events(&mut self, first: ForwardEvent) {
-        let mut events = vec![first];
-        while events.len() < DOOR_EVENTS_AT_ONCE {
-            match self.door_events.try_recv() {
-                Ok(event) => events.push(event),
-                Err(_) => break,
-            }
-        }
-        let now = self.shared.now();
-        let mut idle = false;
-        for event in &events {
-            match event {
-                ForwardEvent::Idle => idle = true,
-                ForwardEvent::Refused { peer, uid, why } => {
-                    self.strangers.count(*uid, why.to_string(), peer.to_string(), now);
-                }
-                other => {
-                    if let Some((severity, text)) = chronicle::notice(other) {
-                        self.notice(severity, text).await;
-                    }
-                }
-            }
-        }
-        let drafts = chronicle::connection_drafts(&self.shared, &self.session, &events);
-        let refused = self.strangers.due(now);
-        self.tell_refused(refused, drafts).await;
-        self.tell_traffic().await;
-        if idle && self.session.is_active() {
-            let fact = Fact::EndRequested {
-                reason: EndReason::Idle,
-                detail: Some("no byte flowed for the idle limit".to_owned()),
-                by: Actor::engine(),
-            };
-            self.advance_by_itself(vec![fact]).await;
-        }
-    }
-
-    /// Takes in everything that the endpoint has told so far: it is closed or taken apart, and
-    /// tells no more.
-    async fn drain_door(&mut self) {
-        while let Ok(event) = self.door_events.try_recv() {
-            Box::pin(self.take_door_events(event)).await;
-        }
-        let refused = self.strangers.rest(self.shared.now());
-        let dropped = self.counters.as_ref().map_or(0, |counters| counters.read().events_dropped);
-        let lost = dropped.saturating_sub(std::mem::replace(&mut self.events_dropped, dropped));
-        let lost = (lost > 0).then(|| chronicle::lost_events(&self.shared, &self.session, lost));
-        self.tell_refused(refused, lost.into_iter().collect()).await;
-    }
-
-    async fn tell_refused(&mut self, refused: Vec<Refused>, mut drafts: Vec<AuditDraft>) {
-        for some in &refused {
-            self.notice(Severity::Warning, chronicle::refused_notice(some)).await;
-        }
-        drafts.extend(
-            refused.iter().map(|some| chronicle::refused(&self.shared, &self.session, some)),
-        );
-        self.write_audit(drafts).await;
-    }
-
     async fn write_audit(&mut self, drafts: Vec<AuditDraft>) {
         if drafts.is_empty() {
             return;
@@ -462,15 +417,6 @@ impl Interpreter {
                 self.backlog_audit = chronicle::within(audit, BACKLOG_AUDIT_MAX);
                 self.report_journal(Some(store_report(&error).message)).await;
             }
-        }
-    }
-
-    async fn tell_traffic(&mut self) {
-        let Some(counters) = &self.counters else { return };
-        let traffic = doors::traffic(counters.read());
-        if traffic != self.traffic {
-            self.traffic = traffic;
-            self.tell(Update::Traffic { session: self.session.id(), traffic }).await;
         }
     }
 
@@ -520,11 +466,6 @@ impl Interpreter {
         let counted = self.counters.as_ref().map(|counters| doors::traffic(counters.read()));
         projection::view(session, counted.unwrap_or(self.traffic))
     }
-
-    /// Takes over an endpoint that was resumed before the session's task began.
-    pub fn watch_door(&mut self) {
-        self.counters = self.shared.doors.counters(self.session.id());
-    }
 }
 
 /// What an effect leaves that gave no answer: a change with an unknown outcome, a look in vain.
@@ -535,6 +476,13 @@ fn broken(effect: &Effect, why: &str) -> Fact {
         Effect::Look { step, .. } => Fact::LookFailed { step: *step, why },
         Effect::Undo { step, .. } => Fact::UndoSent { step: *step, problem: Some(why) },
     }
+}
+
+/// True for an effect that makes something out there.
+fn begins(session: &Session, effect: &Effect) -> bool {
+    let step = session.steps().get(effect.step());
+    let in_the_world = step.is_some_and(|step| step.planned.lives == Lives::InTheWorld);
+    in_the_world && matches!(effect, Effect::Apply { .. })
 }
 
 fn journal_failed(report: &Report) -> Fact {
@@ -548,5 +496,4 @@ fn journal_failed(report: &Report) -> Fact {
 const HAND_OVER_PATIENCE: Span = Span::from_seconds(10);
 const SAVE_AGAIN: Duration = Duration::from_secs(2);
 const TRAFFIC_EVERY: Duration = Duration::from_secs(1);
-const DOOR_EVENTS_AT_ONCE: usize = 512;
 const BACKLOG_AUDIT_MAX: usize = 10_000;

@@ -16,6 +16,7 @@
 //! - [`desk`] serves one command, [`reading`] what only reads, [`people`] what is about people;
 //!   [`opening`] turns a request into a session: policy, path, plan.
 //! - [`projection`] makes what faces see; [`chronicle`] makes what the audit gets.
+//! - [`providing`] looks after providers; [`sweep`] finds what belongs to no living session.
 //! - [`recovery`] takes up what an earlier process left; [`handover`] gives to a later one.
 //!
 //! Rules that hold in every line below:
@@ -40,15 +41,18 @@ mod opening;
 mod people;
 mod projection;
 mod providers;
+mod providing;
 mod reading;
 mod recovery;
 mod shared;
 mod state;
 mod strangers;
+mod sweep;
+mod watcher;
 
 pub use core::{Control, Engine, Outcome, Running};
 pub use doors::{EndpointAction, endpoint_step};
 pub use handover::{Parcel, ParcelError, ParcelNote};
 pub use people::PeopleParts;
 pub use providers::Installed;
-pub use shared::{EngineParts, KeepSettings, Rules, store_report};
+pub use shared::{BuildProviders, EngineParts, KeepSettings, Rules, store_report};

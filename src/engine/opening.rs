@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize as _;
+
 use super::chronicle;
 use super::doors::{EndpointAction, endpoint_step};
+use super::providers::Due;
 use super::shared::{Shared, Who, needed_until};
 use crate::domain::artifact::Marker;
 use crate::domain::id::SessionId;
-use crate::domain::policy::{Accepted, PolicyError};
+use crate::domain::launcher::Launch;
+use crate::domain::policy::{Accepted, OnPathLoss, PolicyError};
 use crate::domain::request::{NetworkPath, OpenRequest, Request, TargetChoice};
 use crate::domain::target::Target;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::protocol::{Considered, PathView, PlanStepView, PlanView, TargetView};
 use crate::provider::{Order, Provider};
 use crate::session::path::{self, Choice, Probe};
-use crate::session::{Plan, PlannedStep};
+use crate::session::{Carrier, Plan, PlannedStep};
 use crate::store::Batch;
 
 /// A request that may become a session.
@@ -46,9 +50,9 @@ pub(super) async fn prepare(
     let Some(path) = choice.path.clone() else { return Err(no_path(&target, &choice)) };
     let operator = who.operator.clone().unwrap_or_else(|| shared.operator.clone());
     let (id, at) = (shared.session_id(), shared.now());
-    let drill = shared.drill;
-    let request = Request { target, reason, lease, lease_max, operator, path, drill };
-    let steps = plan(shared, id, at, &request)?;
+    let (drill, audience) = (shared.drill, vec![]);
+    let mut request = Request { target, reason, lease, lease_max, operator, path, audience, drill };
+    let steps = plan(shared, id, at, &mut request)?;
     Ok(Prepared { id, at, request: Box::new(request), steps })
 }
 
@@ -63,7 +67,7 @@ pub(super) async fn dry_run(
     who: &Who,
 ) -> Result<PlanView, Report> {
     let prepared = prepare(shared, request, who).await?;
-    let Request { target, path, lease, lease_max, .. } = *prepared.request;
+    let Request { target, path, lease, lease_max, audience, .. } = *prepared.request;
     let step = |step: PlannedStep| PlanStepView {
         label: step.label,
         creates: step.leaves,
@@ -71,7 +75,7 @@ pub(super) async fn dry_run(
         needs: step.needs,
     };
     let steps = prepared.steps.into_iter().map(step).collect();
-    Ok(PlanView { target, path, lease, lease_max, steps })
+    Ok(PlanView { target, path, lease, lease_max, steps, audience })
 }
 
 /// Writes into the audit that a request was refused.
@@ -145,7 +149,22 @@ async fn choose(shared: &Arc<Shared>, target: &Target) -> Choice {
     } else {
         None
     };
-    path::choose(target, &shared.rules().catalogue, &standings, probe.as_ref())
+    let catalogue = &shared.rules().catalogue;
+    let choice = path::choose(target, catalogue, &standings, probe.as_ref());
+    if choice.path.is_some() {
+        return choice;
+    }
+    // One that was down when it was last looked at may be back: nobody is refused by old news.
+    let now = shared.now();
+    let may_be_back = |due: &Due| {
+        due.is_down
+            && due.checked_at.is_none_or(|at| now.since(at) >= NEWS)
+            && choice.considered.iter().any(|(id, _)| *id == due.id)
+    };
+    if !shared.providers.check(may_be_back, &shared.clock).await {
+        return choice;
+    }
+    path::choose(target, catalogue, &shared.providers.standings(), probe.as_ref())
 }
 
 async fn probe(shared: &Arc<Shared>, target: &Target) -> Probe {
@@ -173,9 +192,10 @@ fn plan(
     shared: &Arc<Shared>,
     id: SessionId,
     at: Timestamp,
-    request: &Request,
+    request: &mut Request,
 ) -> Result<Vec<PlannedStep>, Report> {
     let provider = carrier_of(shared, &request.path)?;
+    keep_apart(shared, &*provider, &request.target)?;
     let needed_until = needed_until(at, request.lease_max);
     let (target, rules) = (&request.target, shared.rules());
     let order = Order {
@@ -187,6 +207,11 @@ fn plan(
         target: target.clone(),
     };
     let mut steps = provider.plan(&order).map_err(|error| Report::of(Kind::Unavailable, &error))?;
+    for step in &mut steps {
+        step.remade &= rules.policy.on_path_loss == OnPathLoss::Reconnect;
+        describe_launch(shared, step)?;
+    }
+    let audience = provider.audience(&order);
     let action = EndpointAction {
         listen: target.listen.clone(),
         kind: target.kind,
@@ -195,7 +220,35 @@ fn plan(
     };
     let needs = (0..steps.len()).collect();
     steps.push(endpoint_step(&action, needs).map_err(|error| bug(&error))?);
+    request.audience = audience;
     Plan::new(steps).map(Plan::into_steps).map_err(|error| bug(&error))
+}
+
+/// Refuses a path over a provider that could lead into another site.
+fn keep_apart(shared: &Shared, provider: &dyn Provider, target: &Target) -> Result<(), Report> {
+    if provider.keeps_sites_apart() {
+        return Ok(());
+    }
+    let rules = shared.rules();
+    let Some(other) = path::shares_addresses(target, &rules.catalogue, provider.id()) else {
+        return Ok(());
+    };
+    let id = provider.id();
+    let message = format!("`{id}` cannot tell apart {other}: both have these addresses");
+    Err(Report::new(Kind::Unavailable, message)
+        .hint("give one of the two sites a provider of its own, in its `providers`"))
+}
+
+/// Says of a step that starts something in a site what gives it an end, and what removes it.
+fn describe_launch(shared: &Shared, step: &mut PlannedStep) -> Result<(), Report> {
+    if step.carrier != Carrier::Launcher {
+        return Ok(());
+    }
+    let launch = Launch::deserialize(&step.action).map_err(|error| bug(&error))?;
+    let described = shared.launcher.describe(&launch.launcher, &launch.spec);
+    step.expires = Some(described.expires);
+    step.by_hand = described.by_hand;
+    Ok(())
 }
 
 fn carrier_of(shared: &Arc<Shared>, path: &NetworkPath) -> Result<Arc<dyn Provider>, Report> {
@@ -237,4 +290,6 @@ fn bug(error: &(dyn std::error::Error + 'static)) -> Report {
     Report::of(Kind::Internal, error)
 }
 
+/// For how long a provider that was found down counts as down without another look.
+const NEWS: Span = Span::from_seconds(5);
 const PROBES_AT_ONCE: usize = 64;

@@ -34,6 +34,8 @@ pub fn view(session: &Session, traffic: Traffic) -> SessionView {
         receipt: receipt_lines(session),
         exit_card: exit_lines(session),
         traffic,
+        audience: request.audience,
+        path_lost: path_lost(session),
         drill: request.drill,
     }
 }
@@ -63,6 +65,25 @@ fn endpoint(session: &Session) -> Option<EndpointAddress> {
     step.made.as_ref().filter(|_| open).and_then(doors::address_of)
 }
 
+/// What of the path is lost and being made again, in words.
+fn path_lost(session: &Session) -> Option<String> {
+    let lost = session.steps().iter().filter(|step| is_lost(session, step));
+    let words: Vec<String> = lost.map(loss).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn is_lost(session: &Session, step: &Step) -> bool {
+    session.is_active() && step.is_being_remade()
+}
+
+fn loss(step: &Step) -> String {
+    let what = step.planned.leaves.as_deref().unwrap_or(&step.planned.label);
+    let why = step.problem.as_deref().unwrap_or("it is gone");
+    let waits = matches!(step.status, Status::Lost { .. });
+    let this_try = step.again.saturating_add(u32::from(waits));
+    format!("{what} lost: {why}; being made again, try {this_try}")
+}
+
 fn step_view(session: &Session, step: &Step) -> StepView {
     let progress = progress(session, step);
     StepView {
@@ -83,7 +104,7 @@ fn progress(session: &Session, step: &Step) -> StepProgress {
     match &step.status {
         Status::Untouched if ending => StepProgress::Skipped,
         Status::Untouched => StepProgress::Waiting,
-        Status::Started { .. } | Status::Lost => StepProgress::Applying,
+        Status::Started { .. } | Status::Lost { .. } => StepProgress::Applying,
         Status::Applied { .. } => StepProgress::Applied,
         Status::UndoStarted => StepProgress::Undoing,
         Status::Unsure { .. } if ending && step.made.is_some() => StepProgress::Undoing,
@@ -94,6 +115,9 @@ fn progress(session: &Session, step: &Step) -> StepProgress {
 }
 
 fn detail(session: &Session, step: &Step, progress: StepProgress) -> Option<String> {
+    if is_lost(session, step) {
+        return step.problem.clone();
+    }
     match progress {
         StepProgress::Waiting => {
             let waits_for = step.planned.needs.iter().filter_map(|needed| {

@@ -5,11 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::shared::BuildProviders;
 use crate::clock::{Clock, Stopwatch};
 use crate::domain::id::ProviderId;
-use crate::domain::provider::{Health, ProviderKind, ProviderStanding};
+use crate::domain::probe::{Probe, ProbeCheck};
+use crate::domain::provider::{
+    Health, ProviderKind, ProviderSettings, ProviderStanding, Validation,
+};
+use crate::domain::secret::Secret;
+use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
-use crate::protocol::{ProviderView, SessionView};
+use crate::protocol::{ProviderTrouble, ProviderView, SessionView};
 use crate::provider::Provider;
 
 /// A provider as the configuration has it.
@@ -17,6 +23,8 @@ use crate::provider::Provider;
 pub struct Installed {
     /// The provider.
     pub provider: Arc<dyn Provider>,
+    /// What the configuration says of it; nothing where it stands in none.
+    pub settings: Option<ProviderSettings>,
     /// Whether it is switched on.
     pub enabled: bool,
     /// Whether it serves private targets that belong to no site.
@@ -26,6 +34,7 @@ pub struct Installed {
 /// All providers, in the order of the configuration.
 pub(super) struct Providers {
     rows: Mutex<Vec<Row>>,
+    builder: Arc<dyn BuildProviders>,
 }
 
 struct Row {
@@ -33,32 +42,131 @@ struct Row {
     health: Health,
     checked_at: Option<Timestamp>,
     latency: Option<Span>,
+    validation: Option<Validation>,
+    errors: Vec<ProviderTrouble>,
+    /// How many looks in a row have found it down.
+    failures: u32,
+    /// False once the configuration has it no more; what runs over it still finds it.
+    listed: bool,
+}
+
+impl Row {
+    const fn new(installed: Installed) -> Self {
+        Self {
+            installed,
+            health: Health::Healthy,
+            checked_at: None,
+            latency: None,
+            validation: None,
+            errors: vec![],
+            failures: 0,
+            listed: true,
+        }
+    }
+
+    fn id(&self) -> &ProviderId {
+        self.installed.provider.id()
+    }
+
+    fn note(&mut self, at: Timestamp, text: &str) {
+        let text = text::shown(text);
+        if self.errors.first().is_none_or(|known| known.text != text) {
+            self.errors.insert(0, ProviderTrouble { at, text });
+            self.errors.truncate(ERRORS_KEPT);
+        }
+    }
 }
 
 impl Providers {
-    pub fn new(installed: Vec<Installed>) -> Self {
-        let unchecked =
-            |installed| Row { installed, health: Health::Healthy, checked_at: None, latency: None };
-        Self { rows: Mutex::new(installed.into_iter().map(unchecked).collect()) }
+    pub fn new(installed: Vec<Installed>, builder: Arc<dyn BuildProviders>) -> Self {
+        Self { rows: Mutex::new(installed.into_iter().map(Row::new).collect()), builder }
+    }
+
+    /// Takes in what the configuration says. A provider of which it says nothing new stays as it is,
+    /// with what is known of it; one that it has no more serves what runs over it, and nothing else.
+    pub fn take(&self, all: Vec<ProviderSettings>) {
+        let mut rows = self.rows();
+        let mut before = std::mem::take(&mut *rows);
+        for settings in all {
+            let place = before.iter().position(|row| *row.id() == settings.id);
+            let known = place.map(|place| before.remove(place));
+            let same = |row: &Row| {
+                row.installed.settings.as_ref().is_some_and(|it| it.setup == settings.setup)
+            };
+            let (enabled, default) = (settings.enabled, settings.default);
+            rows.push(match known {
+                Some(mut row) if same(&row) => {
+                    row.listed = true;
+                    row.installed.settings = Some(settings);
+                    (row.installed.enabled, row.installed.default) = (enabled, default);
+                    row
+                }
+                _ => {
+                    let provider = self.builder.build(&settings, None);
+                    let settings = Some(settings);
+                    Row::new(Installed { provider, settings, enabled, default })
+                }
+            });
+        }
+        rows.extend(before.into_iter().map(|row| Row { listed: false, ..row }));
+    }
+
+    /// Makes a provider that is in no list yet.
+    pub fn build(&self, settings: &ProviderSettings, key: Option<&Secret>) -> Arc<dyn Provider> {
+        self.builder.build(settings, key)
     }
 
     /// The provider of that name.
     pub fn find(&self, id: &ProviderId) -> Option<Arc<dyn Provider>> {
         let rows = self.rows();
-        let found = rows.iter().find(|row| row.installed.provider.id() == id);
-        found.map(|row| Arc::clone(&row.installed.provider))
+        rows.iter().find(|row| row.id() == id).map(|row| Arc::clone(&row.installed.provider))
+    }
+
+    /// The provider of that name; where there is none any more, one that can take back what it has
+    /// made.
+    pub fn find_for_removal(
+        &self,
+        id: &ProviderId,
+        kind: ProviderKind,
+    ) -> Option<Arc<dyn Provider>> {
+        self.find(id).or_else(|| self.builder.bare(id, kind))
+    }
+
+    /// True where it is among those that carry new sessions, or could.
+    pub fn is_listed(&self, id: &ProviderId) -> bool {
+        self.rows().iter().any(|row| row.id() == id && row.listed)
+    }
+
+    /// What the configuration says of that provider.
+    pub fn settings(&self, id: &ProviderId) -> Option<ProviderSettings> {
+        let rows = self.rows();
+        let row = rows.iter().find(|row| row.id() == id && row.listed)?;
+        row.installed.settings.clone()
+    }
+
+    /// All there are, and for each kind that is not among them one that finds what an earlier one
+    /// has left on this host.
+    pub fn all(&self) -> Vec<Arc<dyn Provider>> {
+        let all = self.rows().iter().map(|row| Arc::clone(&row.installed.provider)).collect();
+        let mut all: Vec<Arc<dyn Provider>> = all;
+        if !all.iter().any(|provider| provider.kind() == ProviderKind::Ssh)
+            && let Ok(id) = "ssh".parse()
+        {
+            all.extend(self.builder.bare(&id, ProviderKind::Ssh));
+        }
+        all
     }
 
     /// What the choice of a path needs to know.
     pub fn standings(&self) -> Vec<ProviderStanding> {
         let standing = |row: &Row| ProviderStanding {
-            id: row.installed.provider.id().clone(),
+            id: row.id().clone(),
             kind: row.installed.provider.kind(),
             enabled: row.installed.enabled,
             default: row.installed.default,
             health: row.health.clone(),
         };
-        self.rows().iter().map(standing).collect()
+        self.rows().iter().filter(|row| row.listed).map(standing).collect()
     }
 
     /// What faces see; `live` are the sessions that may use one.
@@ -81,17 +189,23 @@ impl Providers {
                 sessions,
                 keep: provider.keep(),
                 about: provider.about(),
+                settings: row.installed.settings.clone(),
+                validation: row.validation.clone(),
+                errors: row.errors.clone(),
             }
         };
-        self.rows().iter().map(view).collect()
+        self.rows().iter().filter(|row| row.listed).map(view).collect()
     }
 
     /// Switches one on or off; false where it was so already or there is no such provider.
     pub fn set_enabled(&self, id: &ProviderId, enabled: bool) -> bool {
         let mut rows = self.rows();
-        match rows.iter_mut().find(|row| row.installed.provider.id() == id) {
+        match rows.iter_mut().find(|row| row.id() == id) {
             Some(row) if row.installed.enabled != enabled => {
                 row.installed.enabled = enabled;
+                if let Some(settings) = &mut row.installed.settings {
+                    settings.enabled = enabled;
+                }
                 true
             }
             _ => false,
@@ -100,34 +214,86 @@ impl Providers {
 
     /// Whether that provider is switched on.
     pub fn is_enabled(&self, id: &ProviderId) -> bool {
-        let rows = self.rows();
-        rows.iter().any(|row| row.installed.provider.id() == id && row.installed.enabled)
+        self.rows().iter().any(|row| row.id() == id && row.installed.enabled)
     }
 
-    /// Looks at the health of one provider, or of all, at the same time. True where one changed.
-    pub async fn check(&self, only: Option<&ProviderId>, clock: &Clock) -> bool {
+    /// Looks at the health of those that are due, at the same time. True where one changed.
+    pub async fn check(&self, due: impl Fn(&Due) -> bool, clock: &Clock) -> bool {
         let mut checks = JoinSet::new();
-        for standing in self.standings() {
-            let wanted = only.is_none_or(|id| *id == standing.id);
-            if let Some(provider) = self.find(&standing.id).filter(|_| wanted) {
+        for (provider, what) in self.due() {
+            if due(&what) {
                 checks.spawn(check(provider));
             }
         }
         let mut changed = false;
         while let Some(checked) = checks.join_next().await {
             if let Ok((id, health, latency)) = checked {
-                changed |= self.note(&id, health, latency, clock.now());
+                changed |= self.note_health(&id, health, latency, clock.now());
             }
         }
         changed
     }
 
-    fn note(&self, id: &ProviderId, health: Health, latency: Option<Span>, at: Timestamp) -> bool {
-        let mut rows = self.rows();
-        let Some(row) = rows.iter_mut().find(|row| row.installed.provider.id() == id) else {
-            return false;
+    fn due(&self) -> Vec<(Arc<dyn Provider>, Due)> {
+        let due = |row: &Row| {
+            let what = Due {
+                id: row.id().clone(),
+                is_down: !row.health.can_serve(),
+                failures: row.failures,
+                checked_at: row.checked_at,
+            };
+            (Arc::clone(&row.installed.provider), what)
         };
+        self.rows().iter().filter(|row| row.listed && row.installed.enabled).map(due).collect()
+    }
+
+    /// Sees what can be done at a provider, and takes that in.
+    pub async fn validate(&self, id: &ProviderId, clock: &Clock) -> Option<Validation> {
+        let provider = self.find(id)?;
+        let stopwatch = Stopwatch::start();
+        let validation = validate(&*provider, clock.now()).await;
+        self.note_validation(id, &validation, stopwatch.elapsed(), clock.now());
+        Some(validation)
+    }
+
+    /// Takes in what was seen to be possible at a provider.
+    pub fn note_validation(
+        &self,
+        id: &ProviderId,
+        validation: &Validation,
+        took: Span,
+        at: Timestamp,
+    ) {
+        let health = Health::of(&validation.probe);
+        // Where nobody was asked there is nothing to measure.
+        let measured = (health.can_serve() && !validation.probe.checks.is_empty()).then_some(took);
+        self.note_health(id, health, measured, at);
+        if let Some(row) = self.rows().iter_mut().find(|row| row.id() == id) {
+            row.validation = Some(validation.clone());
+        }
+    }
+
+    /// Takes in that something went wrong over a provider.
+    pub fn note_trouble(&self, id: &ProviderId, at: Timestamp, text: &str) {
+        if let Some(row) = self.rows().iter_mut().find(|row| row.id() == id) {
+            row.note(at, text);
+        }
+    }
+
+    fn note_health(
+        &self,
+        id: &ProviderId,
+        health: Health,
+        latency: Option<Span>,
+        at: Timestamp,
+    ) -> bool {
+        let mut rows = self.rows();
+        let Some(row) = rows.iter_mut().find(|row| row.id() == id) else { return false };
         let changed = row.health != health || row.checked_at.is_none();
+        row.failures = if health.can_serve() { 0 } else { row.failures.saturating_add(1) };
+        if let Health::Down { why } = &health {
+            row.note(at, why);
+        }
         row.health = health;
         row.latency = latency;
         row.checked_at = Some(at);
@@ -137,6 +303,40 @@ impl Providers {
     fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What decides whether a provider is to be looked at.
+pub(super) struct Due {
+    pub id: ProviderId,
+    pub is_down: bool,
+    pub failures: u32,
+    pub checked_at: Option<Timestamp>,
+}
+
+impl Due {
+    /// True where the last look is old: a minute for one that is well; for one that is down sooner,
+    /// then later and later.
+    pub fn is_old(&self, now: Timestamp) -> bool {
+        let wait = match self.failures {
+            0 => WELL_EVERY,
+            failures => {
+                let doubled = DOWN_FIRST.as_seconds() << (failures - 1).min(5);
+                Span::from_seconds(doubled.min(DOWN_EVERY_MAX.as_seconds()))
+            }
+        };
+        self.checked_at.is_none_or(|at| now.since(at) >= wait)
+    }
+}
+
+/// Sees what can be done at a provider, within a limit.
+pub(super) async fn validate(provider: &dyn Provider, now: Timestamp) -> Validation {
+    let looked = timeout(VALIDATE_TIMEOUT.to_std(), provider.validate(now)).await;
+    looked.unwrap_or_else(|_| {
+        let found = Err(format!("no answer within {VALIDATE_TIMEOUT}"));
+        let millis = VALIDATE_TIMEOUT.as_millis();
+        let check = ProbeCheck { name: "answers".to_owned(), needed: true, found, millis };
+        Validation { probe: Probe { at: now, checks: vec![check] }, key_expires_at: None }
+    })
 }
 
 async fn check(provider: Arc<dyn Provider>) -> (ProviderId, Health, Option<Span>) {
@@ -151,3 +351,28 @@ async fn check(provider: Arc<dyn Provider>) -> (ProviderId, Health, Option<Span>
 }
 
 const CHECK_TIMEOUT: Span = Span::from_seconds(15);
+const VALIDATE_TIMEOUT: Span = Span::from_seconds(60);
+const WELL_EVERY: Span = Span::from_seconds(60);
+const DOWN_FIRST: Span = Span::from_seconds(15);
+const DOWN_EVERY_MAX: Span = Span::from_minutes(5);
+const ERRORS_KEPT: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_stays_down_is_looked_at_less_and_less_often() {
+        let at = Timestamp::from_millis(1_000_000);
+        let waits: Vec<_> = (0..8)
+            .map(|failures| {
+                let id = "bastion".parse().unwrap();
+                let due = Due { id, is_down: failures > 0, failures, checked_at: Some(at) };
+                (0..).find(|seconds| due.is_old(at + Span::from_seconds(*seconds))).unwrap()
+            })
+            .collect();
+        assert_eq!(waits, [60, 15, 30, 60, 120, 240, 300, 300]);
+        let never = Due { id: "x".parse().unwrap(), is_down: false, failures: 0, checked_at: None };
+        assert!(never.is_old(at));
+    }
+}

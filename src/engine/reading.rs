@@ -7,12 +7,13 @@ use tokio::sync::mpsc;
 
 use super::caller::Caller;
 use super::chronicle;
-use super::desk::{Answer, answer, no_such_provider};
+use super::desk::{Answer, answer};
 use super::interpreter::Update;
 use super::opening;
 use super::shared::{Shared, Who, store_report};
 use super::state::State;
 use crate::domain::audit_event::{AuditDraft, AuditEvent, Outcome};
+use crate::domain::id::SiteId;
 use crate::domain::role::Ability;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, Reply, SessionQuery, SessionState, SessionView};
@@ -65,13 +66,12 @@ async fn read(
             found.retain(|view| caller.sees(view));
             Ok(Reply::Sessions(found))
         }
-        Command::CheckProvider { provider } => {
-            if shared.providers.find(&provider).is_none() {
-                return Err(no_such_provider(&provider));
-            }
-            shared.providers.check(Some(&provider), &shared.clock).await;
-            updates.send(Update::Providers).await.ok();
-            Ok(Reply::Providers(shared.providers.views(live.iter())))
+        Command::ValidateSite { site } => {
+            let rules = shared.rules();
+            let known = rules.catalogue.sites.get(&site);
+            let known = known.ok_or_else(|| no_such_site(&site))?;
+            let launcher = known.launcher.as_ref().ok_or_else(|| no_launcher(&site))?;
+            Ok(Reply::Probe(shared.launcher.validate(launcher, shared.now()).await))
         }
         Command::AuditTail { limit, before } => {
             audit_tail(shared, limit.min(ROWS_MAX), before, caller).await.map(Reply::Audit)
@@ -79,6 +79,15 @@ async fn read(
         Command::AuditVerify => verify(shared, who, updates).await,
         other => Err(Report::new(Kind::Internal, format!("`{other:?}` is not served here"))),
     }
+}
+
+fn no_such_site(site: &SiteId) -> Report {
+    Report::new(Kind::Usage, format!("there is no site `{site}`")).hint("breakglass sites")
+}
+
+fn no_launcher(site: &SiteId) -> Report {
+    let message = format!("the configuration does not say how things are started in `{site}`");
+    Report::new(Kind::Usage, message).hint("breakglass config example shows `[site.launcher]`")
 }
 
 async fn verify(

@@ -45,6 +45,8 @@ pub(super) fn take_up(
 ) -> Found {
     let mut found = Found { sessions: vec![], damaged: vec![] };
     for (id, entries) in journals {
+        // Also one whose journal cannot be trusted: what it made is not taken away behind its back.
+        shared.lives(id);
         let session = match Session::replay(id, &entries) {
             Ok(session) => session,
             Err(error) => {

@@ -1,24 +1,30 @@
 //! What every part of the engine may use.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::caller::{Caller, Standing};
 use super::doors::Doors;
 use super::people::{Kept, People, PeopleParts, Shown};
 use super::providers::{Installed, Providers};
 use crate::clock::Clock;
+use crate::domain::artifact::Marker;
 use crate::domain::audit_event::{Actor, Source};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::{IdpId, InstallationId, ProviderId, SessionId};
 use crate::domain::identity_provider::IdpSettings;
 use crate::domain::operator::Operator;
 use crate::domain::policy::Policy;
+use crate::domain::provider::{ProviderKind, ProviderSettings};
+use crate::domain::secret::Secret;
 use crate::domain::sign_in::{SignIn, Token};
 use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
+use crate::launcher::Launcher;
 use crate::protocol::Origin;
+use crate::provider::Provider;
 use crate::store::{Store, StoreError};
 
 /// Everything that an engine is made of; `app` puts it together.
@@ -33,6 +39,10 @@ pub struct EngineParts {
     pub idps: Vec<IdpSettings>,
     /// The providers, in the order of the configuration.
     pub providers: Vec<Installed>,
+    /// Makes further ones.
+    pub builder: Arc<dyn BuildProviders>,
+    /// Starts things inside sites.
+    pub launcher: Arc<dyn Launcher>,
     /// Where a change of settings is kept.
     pub settings: Arc<dyn KeepSettings>,
     /// Whose engine this is.
@@ -64,10 +74,20 @@ pub struct Rules {
     pub catalogue: Catalogue,
     /// What is allowed.
     pub policy: Policy,
-    /// Which providers are switched on.
-    pub enabled: Vec<(ProviderId, bool)>,
+    /// The providers, in the order of the configuration; none where it has no say in them.
+    pub providers: Option<Vec<ProviderSettings>>,
     /// The identity providers, in the order of the configuration.
     pub idps: Vec<IdpSettings>,
+}
+
+/// Makes providers out of settings: it knows the concrete ones.
+pub trait BuildProviders: Send + Sync + 'static {
+    /// Makes a provider. Where a key is given it is used in the place of the one in the vault.
+    fn build(&self, settings: &ProviderSettings, key: Option<&Secret>) -> Arc<dyn Provider>;
+
+    /// Makes a provider of which only the kind is known, enough to take back what one of its name
+    /// has made; none where that takes more.
+    fn bare(&self, id: &ProviderId, kind: ProviderKind) -> Option<Arc<dyn Provider>>;
 }
 
 /// Where settings are kept over a restart.
@@ -78,6 +98,20 @@ pub trait KeepSettings: Send + Sync + 'static {
     ///
     /// When it cannot be kept; nothing is changed then.
     fn provider_enabled(&self, provider: &ProviderId, enabled: bool) -> Result<(), Report>;
+
+    /// Keeps the settings of a provider, in the place of those of the same name.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be kept; nothing is changed then.
+    fn put_provider(&self, settings: &ProviderSettings) -> Result<(), Report>;
+
+    /// Forgets the settings of a provider, and takes it out of the order of every site.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be taken out; nothing is changed then.
+    fn remove_provider(&self, provider: &ProviderId) -> Result<(), Report>;
 
     /// Keeps the settings of an identity provider, in the place of those of the same name.
     ///
@@ -113,6 +147,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     rules: RwLock<Arc<InForce>>,
     pub providers: Providers,
+    pub launcher: Arc<dyn Launcher>,
     pub settings: Arc<dyn KeepSettings>,
     pub installation: InstallationId,
     pub operator: Operator,
@@ -125,6 +160,8 @@ pub(super) struct Shared {
     pub doors: Doors,
     pub started_at: Timestamp,
     watched: AtomicBool,
+    /// The short ids of the sessions that may have made something and are not over.
+    living: Mutex<BTreeSet<String>>,
 }
 
 impl Shared {
@@ -139,7 +176,8 @@ impl Shared {
                 idps: parts.idps,
                 problem: parts.problem,
             })),
-            providers: Providers::new(parts.providers),
+            providers: Providers::new(parts.providers, parts.builder),
+            launcher: parts.launcher,
             settings: parts.settings,
             installation: parts.installation,
             operator: parts.operator,
@@ -152,6 +190,7 @@ impl Shared {
             doors: Doors::new(parts.connections_max),
             started_at,
             watched: AtomicBool::new(false),
+            living: Mutex::default(),
         })
     }
 
@@ -164,6 +203,22 @@ impl Shared {
         self.watched.store(watched, Ordering::Relaxed);
     }
 
+    /// Notes that a session may make something from here on.
+    pub fn lives(&self, session: SessionId) {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner).insert(session.short());
+    }
+
+    /// Notes that a session is over, and that all it made was seen gone.
+    pub fn is_over(&self, session: SessionId) {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner).remove(&session.short());
+    }
+
+    /// True where what bears this mark is ours and belongs to no living session.
+    pub fn is_orphan(&self, marker: &Marker) -> bool {
+        let living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        marker.installation == self.installation && !living.contains(&marker.session)
+    }
+
     /// The rules in force.
     pub fn rules(&self) -> Arc<InForce> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
@@ -174,9 +229,9 @@ impl Shared {
     pub fn refresh(&self) -> Option<Result<(), Report>> {
         let changed = self.settings.changed()?;
         let (next, taken_in) = match changed {
-            Ok(Rules { catalogue, policy, enabled, idps }) => {
-                for (provider, on) in enabled {
-                    self.providers.set_enabled(&provider, on);
+            Ok(Rules { catalogue, policy, providers, idps }) => {
+                if let Some(providers) = providers {
+                    self.providers.take(providers);
                 }
                 (InForce { catalogue, policy, idps, problem: None }, Ok(()))
             }

@@ -19,6 +19,7 @@ use crate::domain::account::AccountId;
 use crate::domain::audit_event::{AuditDraft, AuditEvent};
 use crate::domain::id::SessionId;
 use crate::domain::role::Ability;
+use crate::domain::text;
 use crate::protocol::{
     EngineView, Event, IdentityView, Notice, PolicyView, ProviderView, SessionView, Severity,
     Snapshot, Subscription,
@@ -183,6 +184,7 @@ impl State {
                 self.rules_changed();
                 self.providers_changed();
             }
+            Update::Orphans(left) => self.orphans_found(left),
             Update::Finished(id) => {
                 if let Some(view) = self.sessions.remove(&id).and_then(|live| live.view) {
                     self.ended_total += 1;
@@ -195,6 +197,21 @@ impl State {
                 }
                 self.providers_changed();
             }
+        }
+    }
+
+    /// Raises an alarm while something is left that belongs to no living session.
+    fn orphans_found(&mut self, left: usize) {
+        let changed = match left {
+            0 => self.alarms.remove(ORPHANS).is_some(),
+            left => {
+                let things = text::counted(left, "thing");
+                let text = format!("{things} left that belong to no session: breakglass sweep");
+                self.alarm(ORPHANS.to_owned(), text, None)
+            }
+        };
+        if changed {
+            self.engine_changed();
         }
     }
 
@@ -347,3 +364,4 @@ pub(super) const AUDIT_SHOWN: u32 = 200;
 pub(super) const REASONS_SHOWN: u32 = 5;
 /// What the keys of alarms about the journal begin with.
 pub(super) const JOURNAL: &str = "journal";
+const ORPHANS: &str = "orphans";

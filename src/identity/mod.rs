@@ -47,7 +47,8 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::domain::email::Email;
-use crate::domain::identity_provider::{IdpSettings, Probe};
+use crate::domain::identity_provider::IdpSettings;
+use crate::domain::probe::Probe;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 

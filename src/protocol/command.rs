@@ -10,12 +10,13 @@ use super::identity::{
 };
 use super::view::{
     AuditVerdict, EngineView, PathView, PlanView, ProviderView, SessionState, SessionView,
-    TargetView,
+    SweepView, TargetView, ValidationView,
 };
 use crate::domain::audit_event::AuditEvent;
 use crate::domain::email::Email;
-use crate::domain::id::{ProviderId, SessionId};
-use crate::domain::identity_provider::Probe;
+use crate::domain::id::{ProviderId, SessionId, SiteId};
+use crate::domain::probe::Probe;
+use crate::domain::provider::ProviderSettings;
 use crate::domain::request::{OpenRequest, TargetChoice};
 use crate::domain::secret::Secret;
 use crate::domain::sign_in::Token;
@@ -79,15 +80,46 @@ pub enum Command {
         /// On or off.
         enabled: bool,
     },
-    /// Remove a provider. Answered with [`Reply::Providers`].
+    /// Remove a provider, with its key. Answered with [`Reply::Providers`].
     RemoveProvider {
         /// Which.
         provider: ProviderId,
     },
-    /// Look at a provider's health now. Answered with [`Reply::Providers`].
-    CheckProvider {
+    /// See what can be done at a provider, ability by ability. Answered with
+    /// [`Reply::Validation`].
+    ValidateProvider {
         /// Which.
         provider: ProviderId,
+    },
+    /// Add a provider, or change the settings of one, once it was seen what can be done there.
+    /// Answered with [`Reply::Validation`]; where something is missing that is needed, it is kept only
+    /// as `save` says.
+    PutProvider {
+        /// How it is to be.
+        settings: Box<ProviderSettings>,
+        /// Its key; where none is given, the one that it has stays.
+        key: Option<Secret>,
+        /// Whether to keep what does not work.
+        save: Save,
+    },
+    /// Give a provider another key, once it was seen to work. Answered with [`Reply::Validation`];
+    /// where it does not work, the old one stays.
+    RotateKey {
+        /// Which.
+        provider: ProviderId,
+        /// The new key.
+        key: Secret,
+    },
+    /// See what can be done by a site's launcher. Answered with [`Reply::Probe`].
+    ValidateSite {
+        /// Which.
+        site: SiteId,
+    },
+    /// List everything that bears the mark of this installation and belongs to no living session.
+    /// Answered with [`Reply::Sweep`].
+    Sweep {
+        /// Also remove it.
+        apply: bool,
     },
     /// List audit events, the newest last. Answered with [`Reply::Audit`].
     AuditTail {
@@ -112,6 +144,17 @@ pub enum Command {
     Vault(VaultAsk),
     /// Stop the engine. Refused while sessions live. Answered with [`Reply::Done`].
     Stop,
+}
+
+/// Whether to keep a provider that lacks something that is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Save {
+    /// Keep only what works.
+    #[default]
+    WhenHealthy,
+    /// Keep it, switched off where it does not work.
+    Disabled,
 }
 
 /// Which sessions to list.
@@ -150,6 +193,8 @@ pub enum Reply {
     Code { email: Email, code: Secret, expires_at: Timestamp },
     IdentityProviders(Vec<IdpView>),
     Probe(Probe),
+    Validation(Box<ValidationView>),
+    Sweep(SweepView),
     Listed(Box<ListedView>),
     Vault(VaultStatus),
     Sealed(Secret),

@@ -14,7 +14,7 @@ mod handle;
 mod identity;
 mod view;
 
-pub use command::{Command, Reply, SessionQuery};
+pub use command::{Command, Reply, Save, SessionQuery};
 pub use event::Event;
 pub use handle::{Call, EngineHandle, Origin, Subscription};
 pub use identity::{
@@ -22,10 +22,11 @@ pub use identity::{
     OperatorsView, SignInAsk, SignedInView, SsoPromptView, VaultAsk,
 };
 pub use view::{
-    AuditVerdict, Considered, EngineView, ExitLine, Notice, PathView, PlanStepView, PlanView,
-    PolicyView, ProviderView, ReceiptLine, SessionState, SessionView, Severity, Snapshot,
-    StepProgress, StepView, TargetView, Traffic,
+    AuditVerdict, Considered, EngineView, ExitLine, Kept, Notice, OrphanView, PathView,
+    PlanStepView, PlanView, PolicyView, ProviderTrouble, ProviderView, ReceiptLine, SessionState,
+    SessionView, Severity, Snapshot, StepProgress, StepView, SweepProblem, SweepView, TargetView,
+    Traffic, ValidationView,
 };
 
 /// The version of everything in this module. Both ends of a socket must have the same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -9,7 +9,7 @@ use crate::domain::audit_event::AuditEvent;
 use crate::domain::connect::EndpointAddress;
 use crate::domain::id::{InstallationId, ProviderId, SessionId};
 use crate::domain::operator::Operator;
-use crate::domain::provider::{Health, ProviderKind};
+use crate::domain::provider::{Health, ProviderKind, ProviderSettings, Validation};
 use crate::domain::request::NetworkPath;
 use crate::domain::target::Target;
 use crate::domain::time::{Span, Timestamp};
@@ -104,6 +104,83 @@ pub struct ProviderView {
     pub keep: Option<String>,
     /// What it does, in one line.
     pub about: String,
+    /// What the configuration says of it; absent in a drill.
+    pub settings: Option<ProviderSettings>,
+    /// What could be done there when that was last looked at.
+    pub validation: Option<Validation>,
+    /// The last things that went wrong with it, the newest first, at most five.
+    pub errors: Vec<ProviderTrouble>,
+}
+
+impl ProviderView {
+    /// The abilities that are needed and missing.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        let probe = self.validation.iter().map(|validation| &validation.probe);
+        probe.flat_map(|probe| probe.wrong(true)).map(|(name, _)| name)
+    }
+}
+
+/// Something that went wrong with a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderTrouble {
+    /// When.
+    pub at: Timestamp,
+    /// What, in one clean line.
+    pub text: String,
+}
+
+/// What can be done at a provider, and whether it was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidationView {
+    /// What can be done there.
+    pub validation: Validation,
+    /// How it was kept; not at all where it was only looked at, or does not work.
+    pub kept: Option<Kept>,
+}
+
+/// How a provider was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// As the settings say.
+    AsAsked,
+    /// Switched off: something is missing that is needed.
+    Disabled,
+}
+
+/// What bears the mark of this installation and belongs to no living session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepView {
+    /// What was found.
+    pub orphans: Vec<OrphanView>,
+    /// Where nobody could look, and why.
+    pub problems: Vec<SweepProblem>,
+}
+
+/// One thing that belongs to no living session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrphanView {
+    /// Where it was found: the provider, or the site whose launcher has it.
+    pub place: String,
+    /// What it is.
+    pub artifact: String,
+    /// The short id of the session that made it.
+    pub session: String,
+    /// Until when that session could have needed it; the wall's time.
+    pub expires_at: Timestamp,
+    /// What became of it: nothing yet, seen gone, or why it is still there.
+    pub removed: Option<Result<(), String>>,
+    /// The commands that remove it by hand, every word quoted.
+    pub by_hand: Vec<String>,
+}
+
+/// A place where nobody could look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepProblem {
+    /// Which.
+    pub place: String,
+    /// Why.
+    pub why: String,
 }
 
 /// One target, and the path it would get.
@@ -146,6 +223,8 @@ pub struct PlanView {
     pub lease_max: Span,
     /// The steps, in order.
     pub steps: Vec<PlanStepView>,
+    /// Who besides the session could reach the target over the path: a sentence each.
+    pub audience: Vec<String>,
 }
 
 /// One step of a plan.
@@ -259,6 +338,12 @@ pub struct SessionView {
     pub exit_card: Vec<ExitLine>,
     /// Bytes and connections.
     pub traffic: Traffic,
+    /// Who besides the session could reach the target over the path: a sentence each.
+    #[serde(default)]
+    pub audience: Vec<String>,
+    /// What of the path is lost and being made again, in words.
+    #[serde(default)]
+    pub path_lost: Option<String>,
     /// True for a drill.
     pub drill: bool,
 }

@@ -12,15 +12,14 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{
-    Applied, DialError, Dialed, Looked, Made, Order, Provider, ProviderError, StepCall, Undone,
-};
+use super::{DialError, Dialed, Made, Order, Provider, ProviderError, StepCall};
 use crate::domain::id::ProviderId;
-use crate::domain::provider::{Health, ProviderKind};
+use crate::domain::probe::Probe;
+use crate::domain::provider::{Health, ProviderKind, Validation};
 use crate::domain::site::Prefix;
 use crate::domain::target::Address;
-use crate::domain::time::Span;
-use crate::session::{Carrier, Lives, PlannedStep};
+use crate::domain::time::{Span, Timestamp};
+use crate::session::{Applied, Carrier, Lives, Looked, PlannedStep, Undone};
 
 /// The built-in provider.
 #[derive(Clone, Debug)]
@@ -78,6 +77,7 @@ impl Provider for Direct {
             leaves: None,
             expires: None,
             lives: Lives::InTheWorld,
+            remade: false,
             needs: vec![],
             undo_after: None,
             settle: Span::ZERO,
@@ -117,6 +117,19 @@ impl Provider for Direct {
 
     async fn check(&self) -> Health {
         Health::Healthy
+    }
+
+    async fn validate(&self, now: Timestamp) -> Validation {
+        // There is nobody to ask: whether a target answers is seen when it is opened.
+        Validation { probe: Probe { at: now, checks: vec![] }, key_expires_at: None }
+    }
+
+    fn audience(&self, order: &Order) -> Vec<String> {
+        let target = &order.target.address;
+        vec![format!(
+            "whoever can connect to {target} from this host, with or without this session; it opens \
+             nothing that was closed"
+        )]
     }
 }
 

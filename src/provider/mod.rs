@@ -1,9 +1,11 @@
 //! The contract of a provider: a system that carries network paths.
 //!
 //! A provider turns an order into steps ([`Provider::plan`]) and carries each out: apply, look,
-//! undo. Three answers come wherever something was asked to change: it is applied, it is refused
-//! and surely unchanged, or nobody knows. *Nobody knows* is an honest answer and the only right
-//! one after a time-out or a lost connection: the session then looks, and never applies twice.
+//! undo, with the answers of [`Applied`], [`Looked`] and [`Undone`]. While a session is Active it
+//! watches the path ([`Provider::watch`]). What is to be started inside a site it does not start
+//! itself: such a step is carried out by the site's launcher ([`Carrier::Launcher`]).
+//!
+//! [`Carrier::Launcher`]: crate::session::Carrier::Launcher
 //!
 //! Every call gets what the journal holds and nothing else, so that a session is torn down with
 //! the parameters it was opened with, whatever the configuration says by then. An undo of what is
@@ -13,18 +15,23 @@
 
 pub mod direct;
 pub mod simulated;
+pub mod ssh;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use thiserror::Error;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
 
-use crate::domain::artifact::{Artifact, Marker};
-use crate::domain::id::{ProviderId, SessionId};
-use crate::domain::provider::{Health, ProviderKind};
+use crate::domain::artifact::{Artifact, Marked, Marker};
+use crate::domain::id::{InstallationId, ProviderId, SessionId};
+use crate::domain::provider::{Health, ProviderKind, Validation};
+use crate::domain::secret::Secret;
 use crate::domain::site::{Prefix, Site};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
-use crate::session::PlannedStep;
+use crate::session::{Applied, Looked, PlannedStep, StepIndex, Undone};
 
 /// A system that carries network paths.
 #[async_trait]
@@ -67,8 +74,58 @@ pub trait Provider: Send + Sync + 'static {
     /// When the path or the target does not answer, with the reason in words.
     async fn dial(&self, steps: &[Made]) -> Result<Dialed, DialError>;
 
-    /// Sees how the provider does. Changes nothing there.
+    /// Sees how the provider does, cheaply: it is asked again and again. Changes nothing there.
     async fn check(&self) -> Health;
+
+    /// Sees what can be done there, ability by ability. Changes nothing there. `now` is engine time.
+    async fn validate(&self, now: Timestamp) -> Validation;
+
+    /// Returns the secret variables of what a step starts in the site. They stand in no journal.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known, in words: another process had them.
+    async fn secrets(&self, _call: StepCall<'_>) -> Result<BTreeMap<String, Secret>, String> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Watches the path that `steps` made, and returns once something of it is surely gone. Meanwhile
+    /// it tells what goes wrong with single connections.
+    async fn watch(&self, _steps: &[Made], _trouble: mpsc::Sender<String>) -> Lost {
+        std::future::pending().await
+    }
+
+    /// True where two sites with the same addresses never meet over this provider.
+    fn keeps_sites_apart(&self) -> bool {
+        true
+    }
+
+    /// Says who besides the session could reach the target over the path, as far as that is known:
+    /// a sentence each.
+    fn audience(&self, order: &Order) -> Vec<String>;
+
+    /// Lists everything there that bears the mark of an installation.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be listed, in words.
+    async fn list(&self, _installation: &InstallationId) -> Result<Vec<Marked>, String> {
+        Ok(vec![])
+    }
+
+    /// Takes away something that was listed. It may be gone already.
+    async fn remove(&self, _found: &Marked) -> Undone {
+        Undone::Problem("this provider leaves nothing behind".to_owned())
+    }
+}
+
+/// Something that carried a path and is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Which step made it.
+    pub step: StepIndex,
+    /// What happened, in words.
+    pub why: String,
 }
 
 /// What a session needs a path for.
@@ -106,41 +163,12 @@ pub struct StepCall<'a> {
 /// A provider's step with what it made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
+    /// Its place in the plan.
+    pub index: StepIndex,
     /// The step, as the journal has it.
     pub step: PlannedStep,
     /// What it made, if that is or may still be there.
     pub artifact: Option<Artifact>,
-}
-
-/// What came of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// It is made; a mere check makes nothing.
-    Applied(Option<Artifact>),
-    /// It is refused, and surely nothing was changed. Why, in words.
-    Refused(String),
-    /// Nobody saw the outcome. What was seen instead, in words.
-    Unknown(String),
-}
-
-/// What a look saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
-    /// It is there.
-    Found(Artifact),
-    /// It is not there.
-    Absent,
-    /// The look could not tell. Why, in words.
-    Unclear(String),
-}
-
-/// What came of taking something back. Whether it is gone, only a look tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Undone {
-    /// The request was answered well, or the thing was gone already.
-    Sent,
-    /// Something went wrong. What, in words.
-    Problem(String),
 }
 
 /// An open connection to the target: always a descriptor, so that it can be given to another

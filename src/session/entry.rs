@@ -77,6 +77,13 @@ pub enum Fact {
         /// Why, in words.
         why: String,
     },
+    /// What the step made is surely gone, though nobody undid it.
+    StepLost {
+        /// Which.
+        step: StepIndex,
+        /// What happened, in words.
+        why: String,
+    },
     /// Every step is applied. The lease runs from here.
     Activated,
     /// The lease is longer than it was.

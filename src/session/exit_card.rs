@@ -2,6 +2,7 @@
 
 use super::state::Session;
 use super::step::Step;
+use crate::domain::artifact::Artifact;
 use crate::domain::connect::quote;
 use crate::domain::text;
 
@@ -30,18 +31,23 @@ fn card(step: &Step) -> Card {
     };
     let problem = step.problem.as_deref().unwrap_or("it was still there afterwards");
     let tried = format!("{} times; {}", step.tries, text::shown(problem));
-    let commands = step.planned.by_hand.iter().map(|words| command(words, step)).collect();
+    let commands = commands(&step.planned.by_hand, step.made.as_ref());
     Card { artifact, tried, commands }
 }
 
-fn command(words: &[String], step: &Step) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| quote(&filled(word, step))).collect();
-    quoted.join(" ")
+/// Returns commands as they are typed: every word quoted, what is known of the artifact filled in.
+#[must_use]
+pub fn commands(by_hand: &[Vec<String>], artifact: Option<&Artifact>) -> Vec<String> {
+    let command = |words: &Vec<String>| {
+        let quoted: Vec<_> = words.iter().map(|word| quote(&filled(word, artifact))).collect();
+        quoted.join(" ")
+    };
+    by_hand.iter().map(command).collect()
 }
 
 /// Puts the artifact's name and details in place of `{name}` and `{key}`.
-fn filled(word: &str, step: &Step) -> String {
-    let Some(artifact) = &step.made else { return word.to_owned() };
+fn filled(word: &str, artifact: Option<&Artifact>) -> String {
+    let Some(artifact) = artifact else { return word.to_owned() };
     let mut filled = word.replace("{name}", &artifact.name);
     for (key, value) in artifact.details.as_object().into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);

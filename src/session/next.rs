@@ -15,7 +15,7 @@ pub enum Effect {
     Apply {
         /// Which step.
         step: StepIndex,
-        /// What it was before the engine died; made again as much like it as can be.
+        /// What it was before it was lost; made again as much like it as can be.
         before: Option<Artifact>,
     },
     /// See whether it is there.
@@ -134,7 +134,7 @@ impl Session {
     }
 
     fn next_while_active(&self, now: Timestamp, ends_at: Timestamp) -> Moves {
-        if let Some(lost) = self.steps.iter().find(|step| step.is_spent()) {
+        if let Some(lost) = self.steps.iter().find(|step| step.is_spent() || step.is_missed()) {
             let why = lost.problem.as_deref().unwrap_or("it is gone");
             return end(EndReason::ProviderLost, format!("{}: {why}", lost.planned.label));
         }
@@ -148,8 +148,15 @@ impl Session {
         let mut moves = Moves::default();
         for (index, step) in self.steps.iter().enumerate() {
             match &step.status {
-                Status::Untouched | Status::Lost if self.has_what_it_needs(step) => {
+                Status::Untouched if self.has_what_it_needs(step) => {
                     moves.writes.push(Fact::StepStarted { step: index });
+                }
+                Status::Lost { again_at } if self.has_what_it_needs(step) => {
+                    if now >= *again_at {
+                        moves.writes.push(Fact::StepStarted { step: index });
+                    } else {
+                        moves.wait_no_later_than(*again_at);
+                    }
                 }
                 Status::Started { before } => {
                     moves.effects.push(Effect::Apply { step: index, before: before.clone() });
@@ -158,7 +165,7 @@ impl Session {
                     moves.look(index, step, *look_at, now);
                 }
                 Status::Untouched
-                | Status::Lost
+                | Status::Lost { .. }
                 | Status::Applied { .. }
                 | Status::UndoStarted
                 | Status::Clear => {}
@@ -193,7 +200,7 @@ impl Session {
                 Status::Applied { .. }
                 | Status::Untouched
                 | Status::Adopting { .. }
-                | Status::Lost
+                | Status::Lost { .. }
                 | Status::Clear => {}
             }
         }

@@ -14,7 +14,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::id::ProviderId;
 use crate::domain::provider::{Health, ProviderKind, ProviderStanding};
 use crate::domain::request::NetworkPath;
-use crate::domain::site::Prefix;
+use crate::domain::site::{Prefix, Site};
 use crate::domain::target::{Reachability, Target};
 use crate::domain::text;
 use crate::domain::time::Span;
@@ -88,6 +88,25 @@ pub fn forbidden_ranges(target: &Target, catalogue: &Catalogue) -> Vec<Prefix> {
         return vec![];
     }
     catalogue.sites.values().flat_map(|site| site.private_ranges.iter().copied()).collect()
+}
+
+/// Returns the two sites, in words, whose addresses a provider could not tell apart: the target's
+/// own and another one that uses the same provider and has an address range in common with it.
+#[must_use]
+pub fn shares_addresses(
+    target: &Target,
+    catalogue: &Catalogue,
+    provider: &ProviderId,
+) -> Option<String> {
+    let own = target.site.as_ref().and_then(|id| catalogue.sites.get(id))?;
+    let meets = |other: &&Site| {
+        let shared = |range: &Prefix| other.private_ranges.iter().any(|it| it.overlaps(range));
+        other.id != own.id
+            && other.providers.contains(provider)
+            && own.private_ranges.iter().any(shared)
+    };
+    let other = catalogue.sites.values().find(meets)?;
+    Some(format!("{} and {}", own.id, other.id))
 }
 
 /// Chooses the path. `probe` is what came of a try to connect, where [`needs_probe`] asked for one.
@@ -200,7 +219,6 @@ fn found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::site::Site;
     use crate::domain::target::{Listen, TargetKind};
 
     fn target(reachability: Reachability, site: Option<&str>) -> Target {
@@ -225,6 +243,7 @@ mod tests {
             name: "Acme".into(),
             private_ranges: vec!["10.20.0.0/16".parse().unwrap()],
             providers: vec!["net-a".parse().unwrap(), "net-b".parse().unwrap()],
+            launcher: None,
         };
         Catalogue { sites: [(site.id.clone(), site)].into(), ..Catalogue::default() }
     }
@@ -305,6 +324,22 @@ mod tests {
         assert_eq!(outside_sites(&this_host, &catalogue()), Ok(vec![]));
         assert_eq!(forbidden_ranges(&target(Reachability::Direct, None), &catalogue()), vec![]);
         assert_eq!(forbidden_ranges(&target(Reachability::Auto, None), &catalogue()).len(), 1);
+    }
+
+    #[test]
+    fn sites_with_the_same_addresses_do_not_share_a_provider_that_cannot_tell_them_apart() {
+        let mut catalogue = catalogue();
+        let acme = catalogue.sites.values().next().unwrap().clone();
+        let mut other = Site { id: "beta".parse().unwrap(), ..acme };
+        other.private_ranges = vec!["10.20.7.0/24".parse().unwrap()];
+        catalogue.sites.insert(other.id.clone(), other.clone());
+        let target = target(Reachability::Private, Some("acme"));
+        let net_a = "net-a".parse().unwrap();
+        let said = shares_addresses(&target, &catalogue, &net_a);
+        assert_eq!(said.as_deref(), Some("acme and beta"));
+        other.providers = vec!["net-b".parse().unwrap()];
+        catalogue.sites.insert(other.id.clone(), other);
+        assert_eq!(shares_addresses(&target, &catalogue, &net_a), None);
     }
 
     #[test]

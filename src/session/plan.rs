@@ -33,6 +33,9 @@ pub struct PlannedStep {
     pub expires: Option<String>,
     /// Whether it outlives this process.
     pub lives: Lives,
+    /// Whether it is made again where an Active session has lost it, once it is seen gone.
+    #[serde(default)]
+    pub remade: bool,
     /// The earlier steps that must be applied before it.
     pub needs: Vec<StepIndex>,
     /// The steps that must be gone before it is undone; where absent, those that need it.
@@ -53,6 +56,8 @@ pub struct PlannedStep {
 pub enum Carrier {
     /// A provider.
     Provider(ProviderId),
+    /// The launcher that the step's parameters name: it starts something in a site.
+    Launcher,
     /// The local endpoint.
     Endpoint,
 }

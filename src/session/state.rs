@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::entry::{EndReason, Entry, Fact};
 use super::plan::{self, StepIndex};
-use super::step::Step;
+use super::step::{Stage, Step};
 use crate::domain::audit_event::Actor;
 use crate::domain::id::SessionId;
 use crate::domain::request::Request;
@@ -140,6 +140,9 @@ impl Session {
             Fact::UndoStarted { step } if self.ending.is_some() => {
                 self.take_in_step(*step, fact, *at)?;
             }
+            Fact::StepLost { step, .. } if self.is_active() => {
+                self.take_in_step(*step, fact, *at)?;
+            }
             Fact::StepApplied { step, .. }
             | Fact::StepRefused { step, .. }
             | Fact::OutcomeUnknown { step, .. }
@@ -153,10 +156,10 @@ impl Session {
     }
 
     fn take_in_step(&mut self, step: StepIndex, fact: &Fact, at: Timestamp) -> Option<()> {
-        let ending = self.ending.is_some();
+        let stage = self.stage();
         let step = self.steps.get_mut(step)?;
-        step.take_in(fact, at, ending)?;
-        if ending {
+        step.take_in(fact, at, stage)?;
+        if stage == Stage::Ending {
             step.end(at);
         }
         Some(())
@@ -178,6 +181,14 @@ impl Session {
         }
         let adopt = self.ending.is_none();
         self.steps.iter_mut().for_each(|step| step.restart(at, adopt));
+    }
+
+    const fn stage(&self) -> Stage {
+        match (&self.ending, self.activated_at) {
+            (Some(_), _) => Stage::Ending,
+            (None, Some(_)) => Stage::Active,
+            (None, None) => Stage::Opening,
+        }
     }
 
     const fn is_unplanned(&self) -> bool {
@@ -255,9 +266,9 @@ impl Session {
         self.activated_at.is_some() && self.ending.is_none()
     }
 
-    /// True when, after a restart, not everything is seen to be there again.
+    /// True when, after a restart or a loss, not everything is seen to be there again.
     #[must_use]
-    pub fn is_adopting(&self) -> bool {
+    pub fn is_mending(&self) -> bool {
         self.is_active() && !self.steps.iter().all(Step::is_applied)
     }
 

@@ -26,6 +26,19 @@ pub struct Step {
     pub made_at: Option<Timestamp>,
     /// True once its outcome was unknown and had to be looked up.
     pub looked_for: bool,
+    /// How often it was begun again since it was lost.
+    pub again: u32,
+}
+
+/// How far its session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not Active yet.
+    Opening,
+    /// Active, and not ending.
+    Active,
+    /// Its end is on record.
+    Ending,
 }
 
 /// Where a step stands.
@@ -35,7 +48,7 @@ pub enum Status {
     Untouched,
     /// Written down; the world may have heard of it.
     Started {
-        /// What it was before, when it is made again after a restart.
+        /// What it was before, when it is made again.
         before: Option<Artifact>,
     },
     /// It is there.
@@ -61,8 +74,11 @@ pub enum Status {
         /// How often a look was in vain.
         looks: u32,
     },
-    /// It died with the engine and is to be made again.
-    Lost,
+    /// It is gone though nobody undid it: it died with the engine, or an Active session lost it.
+    Lost {
+        /// From when on it may be made again, where it is made again.
+        again_at: Timestamp,
+    },
     /// Nothing of it is left.
     Clear,
 }
@@ -82,6 +98,7 @@ impl Step {
             made: None,
             made_at: None,
             looked_for: false,
+            again: 0,
         }
     }
 
@@ -115,22 +132,48 @@ impl Step {
         matches!(self.status, Status::Clear)
     }
 
-    /// Takes in a fact about this step, or returns `None` where it cannot follow. `ending` when the
-    /// session ends: only then is what goes wrong a try at a removal.
-    pub(super) fn take_in(&mut self, fact: &Fact, at: Timestamp, ending: bool) -> Option<()> {
-        let status = self.status_after(fact, at, ending)?;
-        self.set(status);
+    /// True when it is gone and the session must end for it.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        let made_again = self.planned.remade || self.planned.lives == Lives::InTheEngine;
+        matches!(self.status, Status::Lost { .. }) && !made_again
+    }
+
+    /// True when something out there was lost and is not there again. Only in an Active session.
+    #[must_use]
+    pub fn is_being_remade(&self) -> bool {
+        let begun_again = match self.status {
+            Status::Lost { .. } => true,
+            Status::Started { .. } | Status::Unsure { .. } => self.again > 0,
+            _ => false,
+        };
+        begun_again && self.planned.lives == Lives::InTheWorld
+    }
+
+    /// Takes in a fact about this step, or returns `None` where it cannot follow. Only while the
+    /// session ends is what goes wrong a try at a removal.
+    pub(super) fn take_in(&mut self, fact: &Fact, at: Timestamp, stage: Stage) -> Option<()> {
+        let ending = stage == Stage::Ending;
+        let status = self.status_after(fact, at, stage)?;
+        let adopting = matches!(self.status, Status::Adopting { .. });
         match fact {
-            Fact::StepStarted { .. } => self.started_at = Some(at),
-            Fact::StepApplied { artifact, .. } => {
-                self.finished_at = Some(at);
-                self.keep(artifact.as_ref(), at);
+            Fact::StepStarted { .. } => {
+                let again = matches!(self.status, Status::Lost { .. });
+                self.again = self.again.saturating_add(u32::from(again));
+                self.started_at = Some(at);
             }
-            Fact::StepFound { artifact, .. } => {
+            Fact::StepApplied { artifact, .. } => self.is_there(artifact.as_ref(), at, stage),
+            Fact::StepFound { artifact, .. } => self.is_there(Some(artifact), at, stage),
+            Fact::StepAbsent { .. } => {
                 self.finished_at = Some(at);
-                self.keep(Some(artifact), at);
+                if adopting {
+                    (self.again, self.problem) = (0, Some(GONE.to_owned()));
+                }
             }
-            Fact::StepAbsent { .. } => self.finished_at = Some(at),
+            Fact::StepLost { why, .. } => {
+                self.again = self.again_when_lost(at);
+                self.problem = Some(why.clone());
+            }
             Fact::StepRefused { why, .. } => {
                 self.finished_at = Some(at);
                 self.problem = Some(why.clone());
@@ -148,18 +191,25 @@ impl Step {
             }
             _ => {}
         }
+        self.set(status);
         Some(())
     }
 
-    fn status_after(&self, fact: &Fact, at: Timestamp, ending: bool) -> Option<Status> {
+    fn status_after(&self, fact: &Fact, at: Timestamp, stage: Stage) -> Option<Status> {
         let settle = self.planned.settle;
+        let ending = stage == Stage::Ending;
+        let absent = if stage == Stage::Active && self.may_be_remade() {
+            Status::Lost { again_at: at + remake_pause(self.again) }
+        } else {
+            Status::Clear
+        };
         Some(match (&self.status, fact) {
             (Status::Untouched, Fact::StepStarted { .. }) => Status::Started { before: None },
-            (Status::Lost, Fact::StepStarted { .. }) => {
+            (Status::Lost { .. }, Fact::StepStarted { .. }) => {
                 Status::Started { before: self.made.clone() }
             }
             (Status::Started { .. }, Fact::StepApplied { .. }) => Status::Applied { undo_at: at },
-            (Status::Started { .. }, Fact::StepRefused { .. }) => Status::Clear,
+            (Status::Started { .. }, Fact::StepRefused { .. }) => absent,
             (Status::Started { .. }, Fact::StepFound { .. }) if ending => {
                 Status::Applied { undo_at: at }
             }
@@ -174,7 +224,7 @@ impl Step {
                 Status::Applied { undo_at: at + pause(self.tries) }
             }
             (Status::Unsure { settled_at, .. }, Fact::StepAbsent { .. }) if at >= *settled_at => {
-                Status::Clear
+                absent
             }
             (Status::Unsure { settled_at, looks, .. }, Fact::StepAbsent { .. }) => {
                 let look_at = (at + look_pause(*looks)).min(*settled_at);
@@ -185,11 +235,17 @@ impl Step {
                 let look_at = at + wait;
                 Status::Unsure { settled_at: *settled_at, look_at, looks: looks + 1 }
             }
+            (Status::Applied { .. }, Fact::StepLost { .. }) if self.can_be_lost(stage) => {
+                Status::Lost { again_at: at + remake_pause(self.again_when_lost(at)) }
+            }
             (Status::Applied { .. }, Fact::UndoStarted { .. }) => Status::UndoStarted,
             (Status::UndoStarted, Fact::UndoSent { .. }) => {
                 Status::Unsure { settled_at: at, look_at: at, looks: 0 }
             }
             (Status::Adopting { .. }, Fact::StepFound { .. }) => Status::Applied { undo_at: at },
+            (Status::Adopting { .. }, Fact::StepAbsent { .. }) if self.may_be_remade() => {
+                Status::Lost { again_at: at }
+            }
             (Status::Adopting { .. }, Fact::StepAbsent { .. }) => Status::Clear,
             (Status::Adopting { looks, .. }, Fact::LookFailed { .. }) => {
                 Status::Adopting { look_at: at + pause(looks + 1), looks: looks + 1 }
@@ -207,10 +263,10 @@ impl Step {
             Status::Started { .. }
             | Status::Unsure { .. }
             | Status::Applied { .. }
-            | Status::Lost
+            | Status::Lost { .. }
                 if adopt && in_engine =>
             {
-                Status::Lost
+                Status::Lost { again_at: at }
             }
             Status::Applied { .. } if adopt && !self.leaves_nothing() => {
                 Status::Adopting { look_at: at, looks: 0 }
@@ -229,7 +285,9 @@ impl Step {
     /// Takes in that the session ends: what was being adopted is only to be removed any more.
     pub(super) fn end(&mut self, at: Timestamp) {
         match &self.status {
-            Status::Adopting { .. } | Status::Lost => self.set(Status::Applied { undo_at: at }),
+            Status::Adopting { .. } | Status::Lost { .. } => {
+                self.set(Status::Applied { undo_at: at });
+            }
             Status::Applied { .. } if self.leaves_nothing() => self.set(Status::Clear),
             _ => {}
         }
@@ -240,6 +298,7 @@ impl Step {
         match &mut self.status {
             Status::Applied { undo_at } => *undo_at = at.min(*undo_at),
             Status::Unsure { look_at, .. } => *look_at = at.min(*look_at),
+            Status::Lost { again_at } => *again_at = at.min(*again_at),
             _ => {}
         }
     }
@@ -253,7 +312,31 @@ impl Step {
         self.planned.leaves.is_none()
     }
 
-    fn keep(&mut self, artifact: Option<&Artifact>, at: Timestamp) {
+    /// True when it was made, and is made again where an Active session has lost it.
+    fn may_be_remade(&self) -> bool {
+        self.planned.remade && self.planned.lives == Lives::InTheWorld && self.made.is_some()
+    }
+
+    /// A check makes nothing that could be lost, and what dies with the engine is the engine's to
+    /// mind.
+    fn can_be_lost(&self, stage: Stage) -> bool {
+        let in_the_world = self.planned.lives == Lives::InTheWorld;
+        stage == Stage::Active && in_the_world && !self.leaves_nothing()
+    }
+
+    /// What held for a while begins with the first pause when it is lost; what did not goes on with
+    /// the pauses where they were.
+    fn again_when_lost(&self, at: Timestamp) -> u32 {
+        let held = self.finished_at.is_none_or(|since| since + HELD <= at);
+        if held { 0 } else { self.again }
+    }
+
+    fn is_there(&mut self, artifact: Option<&Artifact>, at: Timestamp, stage: Stage) {
+        self.finished_at = Some(at);
+        if stage == Stage::Active {
+            // What went wrong on the way back has nothing to do with its removal.
+            self.problem = None;
+        }
         if let Some(artifact) = artifact {
             self.made = Some(artifact.clone());
             self.made_at = self.made_at.or(Some(at));
@@ -278,6 +361,20 @@ fn pause(tries: u32) -> Span {
         tries => Span::from_seconds(5u64.saturating_mul(1 << (tries - 1).min(6)).min(300)),
     }
 }
+
+/// How long to wait before something is made again that was begun again so often: not at all at
+/// first, then 1 s, doubled each time, 30 s at the most.
+fn remake_pause(again: u32) -> Span {
+    match again {
+        0 => Span::ZERO,
+        again => Span::from_seconds((1u64 << (again - 1).min(5)).min(30)),
+    }
+}
+
+/// How long something that was made again must be there to count as mended.
+const HELD: Span = Span::from_minutes(1);
+
+const GONE: &str = "it is gone";
 
 /// How long to wait after so many looks that proved nothing.
 fn look_pause(looks: u32) -> Span {

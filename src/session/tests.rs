@@ -3,6 +3,7 @@
 //! A [`Story`] is told in seconds: what becomes known when, and what the session then writes (in
 //! its own words) and does.
 
+mod loss;
 mod removal;
 mod restart;
 
@@ -130,6 +131,7 @@ fn request() -> Request {
         lease_max: LEASE_MAX,
         operator: Operator::unix(1_000, "ana"),
         path: NetworkPath { provider, kind: ProviderKind::Simulated, why: "it serves".to_owned() },
+        audience: vec![],
         drill: false,
     }
 }
@@ -142,6 +144,7 @@ fn step(needs: &[StepIndex]) -> PlannedStep {
         leaves: Some("key".to_owned()),
         expires: None,
         lives: Lives::InTheWorld,
+        remade: false,
         needs: needs.to_vec(),
         undo_after: None,
         settle: SETTLE,
@@ -189,6 +192,10 @@ fn look_failed(step: StepIndex) -> Fact {
 
 fn undo_sent(step: StepIndex) -> Fact {
     Fact::UndoSent { step, problem: None }
+}
+
+fn lost(step: StepIndex) -> Fact {
+    Fact::StepLost { step, why: "connection reset".to_owned() }
 }
 
 fn end_requested(reason: EndReason) -> Fact {
@@ -392,6 +399,8 @@ fn a_journal_that_cannot_be_true_is_refused() {
         [&opening[..], &[absent(0)]].concat(),
         [&opening[..], &[Fact::Activated]].concat(),
         [&opening[..], &[extended(700)]].concat(),
+        [&opening[..], &[applied(0), lost(0)]].concat(),
+        [&ending[..], &[lost(0)]].concat(),
         [&opening[..], &[applied(0), undo_started.clone()]].concat(),
         [&opening[..], &[applied(0), Fact::Activated, Fact::Activated]].concat(),
         [&opening[..], &[applied(0), Fact::Activated, Fact::Ended]].concat(),

@@ -99,6 +99,10 @@ pub enum Purpose {
     Retry(SessionId),
     /// To change or check this provider.
     Provider(ProviderId),
+    /// To see what can be done at this provider.
+    ValidateProvider(ProviderId),
+    /// To find or remove what was left behind.
+    Sweep,
     /// To get older sessions.
     OlderSessions,
     /// To get older audit events.

@@ -86,7 +86,9 @@ async fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = usual().run(&["completions", shell]).await;
         assert_eq!(ran.code, 0);
-        for verb in ["open", "retry", "doctor", "break-glass-users", "change-passphrase", "login"] {
+        for verb in
+            ["open", "retry", "doctor", "break-glass-users", "change-passphrase", "login", "sweep"]
+        {
             assert!(ran.stdout().contains(verb), "{shell} {verb}");
         }
     }
@@ -114,7 +116,8 @@ async fn the_first_page_of_help() {
       retry              Try at once to remove what a session owes
       targets            List what there is to reach
       sites              List the customers' environments
-      providers          List, show, switch, validate or remove providers
+      providers          List, show, add, switch, validate or remove providers
+      sweep              Find what no living session needs, and remove it
       init               Make the first Owner of this installation
       login              Sign in at this terminal
       logout             End the sign-in at this terminal
@@ -192,6 +195,64 @@ async fn the_first_page_of_help_ends_with_options_first_steps_and_exit_codes() {
       6    something is not proven gone; `show` tells what, and how to remove it
       70   a bug in this program
       130, 143   Ctrl-C or SIGTERM, where the verb says so
+    ");
+}
+
+#[tokio::test]
+async fn the_help_of_a_new_bastion_and_of_sweep_needs_no_web() {
+    let page = usual().run(&["providers", "add", "ssh", "-h"]).await.stdout();
+    insta::assert_snapshot!(page.split_once("\n\nGlobal options:\n").unwrap().0, @"
+    Add a bastion that is reached by `ssh`
+
+    Usage: breakglass providers add ssh [OPTIONS] [ID]
+
+    Arguments:
+      [ID]  Name to give it
+
+    Options:
+          --host <HOST>              Host of the bastion, or a name that your `ssh_config` knows
+          --user <USER>              User there; who `ssh` takes where absent
+          --port <PORT>              Port there; what `ssh` takes where absent
+          --jump <HOP>               Host on the way, as `user@host:port`; may be given again, the first
+                                     one first
+          --identity-file <FILE>     Private key to use where it lies, as a whole path
+          --known-hosts-file <FILE>  File of known host keys, as a whole path
+          --default                  Let it serve private targets that belong to no site
+          --key-stdin                Read the key from standard input, all of it
+          --key-file <FILE>          Read the key from a file that only you may read
+          --save-disabled            Keep it, switched off, even where something is missing that is
+                                     needed
+      -h, --help                     Print help (see more with '--help')
+    ");
+    let page = usual().run(&["sweep", "--help"]).await.stdout();
+    let (page, rest) = page.split_once("\n\nGlobal options:\n").unwrap();
+    insta::assert_snapshot!(page, @"
+    Find what no living session needs, and remove it
+
+    Looks at every provider and launcher for what bears the mark of this installation and belongs to no
+    living session. Says what it finds and removes nothing, unless `--apply` says so. What another
+    installation made is never touched, nor even shown.
+
+    Usage: breakglass sweep [OPTIONS]
+
+    Options:
+          --apply
+              Remove what is found, and look again
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(rest.split_once("Examples:\n").unwrap().1, @"
+      breakglass sweep
+      breakglass sweep --apply
+      breakglass sweep --json | jq -r '.sweep.orphans[].artifact'
+
+    Exit codes:
+      0    nothing is left, or, without `--apply`, everything was found that there is
+      4    you may not
+      5    the engine cannot be reached
+      6    something is still there, or somewhere nobody could look
+      130, 143   Ctrl-C or SIGTERM; the engine goes on
     ");
 }
 

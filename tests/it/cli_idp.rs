@@ -2,9 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use breakglass::domain::identity_provider::{
-    BreakGlassMode, IdpHealth, IdpKind, IdpSettings, Probe,
-};
+use breakglass::domain::identity_provider::{BreakGlassMode, IdpHealth, IdpKind, IdpSettings};
+use breakglass::domain::probe::Probe;
 use breakglass::domain::secret::Secret;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{Command, IdpAsk, IdpView, Reply};

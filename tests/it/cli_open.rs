@@ -114,7 +114,7 @@ async fn open_as_json_is_one_document_and_no_talk() {
     assert_eq!((ran.code, ran.stderr().as_str()), (0, ""));
     let documents = ran.documents();
     assert_eq!(documents.len(), 1);
-    insta::assert_snapshot!(ran.stdout(), @r#"{"version":1,"session":{"id":"019aa207-9fc0-7122-b344-5566778899aa","short_id":"55667788","state":"Active","target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"endpoint":{"address":"127.0.0.1:41000","host":"127.0.0.1","port":41000,"socket":null},"command":"psql -h 127.0.0.1 -p 41000 -U ana -d orders","operator":{"uid":1000,"name":"ana"},"reason":"INC-42 slow queries","requested_at":"2025-11-20T16:10:00.000Z","activated_at":"2025-11-20T16:10:00.000Z","lease_seconds":1800,"lease_max_seconds":14400,"lease_ends_at":"2025-11-20T16:40:00.000Z","ended_at":null,"end_reason":null,"end_detail":null,"steps":[{"label":"reach db.internal:5432","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0},{"label":"listen on 127.0.0.1","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0}],"receipt":[{"artifact":"listener 127.0.0.1:41000","made_at":"2025-11-20T16:10:00.000Z","gone_at":null}],"exit_card":[],"traffic":{"bytes_up":0,"bytes_down":0,"connections_open":0,"connections_total":0,"refused":0},"drill":false}}"#);
+    insta::assert_snapshot!(ran.stdout(), @r#"{"version":1,"session":{"id":"019aa207-9fc0-7122-b344-5566778899aa","short_id":"55667788","state":"Active","target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"endpoint":{"address":"127.0.0.1:41000","host":"127.0.0.1","port":41000,"socket":null},"command":"psql -h 127.0.0.1 -p 41000 -U ana -d orders","operator":{"uid":1000,"name":"ana"},"reason":"INC-42 slow queries","requested_at":"2025-11-20T16:10:00.000Z","activated_at":"2025-11-20T16:10:00.000Z","lease_seconds":1800,"lease_max_seconds":14400,"lease_ends_at":"2025-11-20T16:40:00.000Z","ended_at":null,"end_reason":null,"end_detail":null,"steps":[{"label":"reach db.internal:5432","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0},{"label":"listen on 127.0.0.1","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0}],"receipt":[{"artifact":"listener 127.0.0.1:41000","made_at":"2025-11-20T16:10:00.000Z","gone_at":null}],"exit_card":[],"traffic":{"bytes_up":0,"bytes_down":0,"connections_open":0,"connections_total":0,"refused":0},"audience":[],"path_lost":null,"drill":false}}"#);
 }
 
 #[tokio::test]
@@ -355,6 +355,24 @@ async fn an_engine_that_moves_away_is_followed() {
 }
 
 #[tokio::test]
+async fn who_waits_is_told_that_the_path_is_lost_and_that_it_is_back() {
+    let mut lost = session(SessionState::Active);
+    lost.path_lost = Some("ssh connection lost: reset; being made again, try 1".into());
+    let mut lost_still = lost.clone();
+    lost_still.path_lost = Some("ssh connection lost: reset; being made again, try 2".into());
+    let active = || session(SessionState::Active);
+    let later = [active(), lost, lost_still, active(), session(SessionState::Ended)];
+    let ran = opens(later).run(&with(&["--wait"])).await;
+    let err = ran.stderr();
+    let about: Vec<_> = err.lines().filter(|it| it.contains("path")).collect();
+    assert_eq!(
+        about,
+        ["  path lost: ssh connection lost: reset; being made again, try 1", "  path is back"],
+        "{ran}"
+    );
+}
+
+#[tokio::test]
 async fn an_engine_that_never_stays_is_an_error_and_no_endless_loop() {
     let ran =
         opens([]).world(|world| world.later.extend((0..100).map(|_| Beat::Cut))).run(&OPEN).await;
@@ -387,6 +405,7 @@ async fn a_plan_says_what_would_be_done_and_does_nothing() {
                 needs: vec![0],
             },
         ],
+        audience: vec!["every process of `bg\u{1b}` on this host".into()],
     };
     let planner = move |world: &mut World, command| match command {
         Command::Plan(_) => Ok(Reply::Plan(Box::new(plan()))),
@@ -397,6 +416,7 @@ async fn a_plan_says_what_would_be_done_and_does_nothing() {
     out| target  orders-db (postgres db.internal:5432, site acme)
     out| path    direct: db.internal:5432 answers from here
     out| lease   30m, at most 4h
+    out| also reachable by: every process of `bg<1B>` on this host
     out| steps
     out|   1. make an auth key
     out|      creates  auth key bg-abc567-55667788
@@ -410,7 +430,7 @@ async fn a_plan_says_what_would_be_done_and_does_nothing() {
     let ran = engine(planner).run(&with(&["--plan", "--json"])).await;
     insta::assert_snapshot!(ran, @r#"
     exit 0
-    out| {"version":1,"plan":{"target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"lease_seconds":1800,"lease_max_seconds":14400,"steps":[{"label":"make an auth key","creates":"auth key bg-abc567-55667788","expires":"by itself after 10m","needs":[]},{"label":"listen on 127.0.0.1","creates":"listener","expires":null,"needs":[0]}]}}
+    out| {"version":1,"plan":{"target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"lease_seconds":1800,"lease_max_seconds":14400,"steps":[{"label":"make an auth key","creates":"auth key bg-abc567-55667788","expires":"by itself after 10m","needs":[]},{"label":"listen on 127.0.0.1","creates":"listener","expires":null,"needs":[0]}],"audience":["every process of `bg\u001b` on this host"]}}
     "#);
 }
 

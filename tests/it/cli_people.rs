@@ -2,9 +2,8 @@
 
 use breakglass::domain::account::AccountId;
 use breakglass::domain::break_glass_user::Stale;
-use breakglass::domain::identity_provider::{
-    BreakGlassMode, IdpHealth, IdpKind, IdpSettings, Probe, ProbeCheck,
-};
+use breakglass::domain::identity_provider::{BreakGlassMode, IdpHealth, IdpKind, IdpSettings};
+use breakglass::domain::probe::{Probe, ProbeCheck};
 use breakglass::domain::role::Role;
 use breakglass::domain::sign_in::{SignInMethod, Token};
 use breakglass::domain::time::Span;
@@ -63,6 +62,7 @@ pub fn operator(name: &str, role: Role) -> OperatorView {
 pub fn healthy() -> Probe {
     let check = |name: &str, found: &str, millis| ProbeCheck {
         name: name.into(),
+        needed: true,
         found: Ok(found.into()),
         millis,
     };

@@ -119,6 +119,34 @@ async fn show_tells_all_of_an_active_session() {
 }
 
 #[tokio::test]
+async fn a_lost_path_and_who_else_may_use_it_are_shown() {
+    let mut view = session(SessionState::Active);
+    view.path_lost = Some("ssh connection lost: reset\u{1b}; being made again, try 2".into());
+    view.audience = vec!["every process of breakglass on this host".into(), "root".into()];
+    let ran = usual().knowing([view.clone()]).run(&["sessions"]).await;
+    assert!(ran.stdout().contains("  Active, path lost  "), "{ran}");
+    let ran = usual().knowing([view.clone()]).run(&["show", "5566"]).await;
+    let about = ["state", "path", "reachable"];
+    let out = ran.stdout();
+    let lines = out.lines().filter(|it| about.iter().any(|word| it.starts_with(word)));
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "state      Active, path lost",
+            "path       direct: db.internal:5432 answers from here",
+            "path lost  ssh connection lost: reset<1B>; being made again, try 2",
+            "reachable  also by: every process of breakglass on this host",
+            "reachable  also by: root",
+        ],
+        "{ran}"
+    );
+    let ran = usual().knowing([view]).run(&["show", "5566", "--json"]).await;
+    let document = &ran.documents()[0]["session"];
+    assert_eq!(document["audience"][1], "root");
+    assert!(document["path_lost"].as_str().unwrap().starts_with("ssh connection lost"));
+}
+
+#[tokio::test]
 async fn show_of_what_is_owed_has_the_exit_card() {
     insta::assert_snapshot!(usual().knowing(some()).run(&["show", "0707"]).await, @"
     exit 0

@@ -480,6 +480,9 @@ pub fn session_with(random: [u8; 10], state: SessionState) -> SessionView {
         receipt: receipt(state),
         exit_card: exit_card(id, state),
         traffic: Traffic::default(),
+
+        audience: vec![],
+        path_lost: None,
         drill: false,
         target,
     }
@@ -561,6 +564,9 @@ pub fn provider() -> ProviderView {
         sessions: 1,
         keep: Some("Direct is built in; it can be disabled".into()),
         about: "a plain TCP connection from this host".into(),
+        settings: None,
+        validation: None,
+        errors: vec![],
     }
 }
 

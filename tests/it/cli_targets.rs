@@ -1,7 +1,9 @@
 //! `breakglass targets` and `breakglass sites`, as an operator sees them.
 
+use breakglass::domain::launcher::{ContainerEngine, ContainerLauncher, LauncherSettings};
 use breakglass::domain::request::NetworkPath;
 use breakglass::domain::site::Site;
+use breakglass::domain::ssh::SshDestination;
 use breakglass::protocol::{Command, Considered, PathView, Reply, SessionState, TargetView};
 
 use crate::cli_support::{Cli, World, engine, session};
@@ -37,6 +39,11 @@ fn catalogue() -> Cli {
             name: "Acme \u{1b}[31mCorp".into(),
             private_ranges: vec!["10.20.0.0/16".parse().unwrap()],
             providers: vec!["direct".parse().unwrap(), "acme-tailnet".parse().unwrap()],
+            launcher: Some(LauncherSettings::Container(ContainerLauncher {
+                engine: ContainerEngine::Docker,
+                over: Some(SshDestination::new("docker1".parse().unwrap())),
+                sudo: false,
+            })),
         }])),
         other => world.usual(other),
     })
@@ -86,11 +93,50 @@ async fn a_filter_looks_at_everything_that_names_a_target() {
 async fn sites_are_listed_with_their_providers_in_order() {
     insta::assert_snapshot!(catalogue().run(&["sites"]).await, @"
     exit 0
-    out| ID    NAME               PROVIDERS             PRIVATE RANGES
-    out| acme  Acme <1B>[31mCorp  direct, acme-tailnet  10.20.0.0/16
+    out| ID    NAME               PROVIDERS             PRIVATE RANGES  LAUNCHER
+    out| acme  Acme <1B>[31mCorp  direct, acme-tailnet  10.20.0.0/16    by docker on docker1
     ");
     insta::assert_snapshot!(catalogue().run(&["sites", "--json"]).await, @r#"
     exit 0
-    out| {"version":1,"sites":[{"id":"acme","name":"Acme \u001b[31mCorp","private_ranges":["10.20.0.0/16"],"providers":["direct","acme-tailnet"]}]}
+    out| {"version":1,"sites":[{"id":"acme","name":"Acme \u001b[31mCorp","private_ranges":["10.20.0.0/16"],"providers":["direct","acme-tailnet"],"launcher":{"kind":"docker","about":"by docker on docker1"}}]}
+    "#);
+}
+
+#[tokio::test]
+async fn sites_list_is_what_sites_alone_means() {
+    let alone = catalogue().run(&["sites"]).await;
+    assert_eq!(catalogue().run(&["sites", "list"]).await.to_string(), alone.to_string());
+}
+
+#[tokio::test]
+async fn a_launcher_that_cannot_start_anything_is_exit_5() {
+    let looking = |probe: fn() -> breakglass::domain::probe::Probe| {
+        engine(move |world: &mut World, command| match command {
+            Command::ValidateSite { .. } => Ok(Reply::Probe(probe())),
+            other => world.usual(other),
+        })
+    };
+    let line = ["sites", "validate", "acme"];
+    insta::assert_snapshot!(looking(crate::cli_people::healthy).run(&line).await, @"
+    exit 0
+    out| ✓ discovery                 120 ms  the issuer is as it should be
+    out| ✓ device authorization        0 ms  offered
+    out| ✓ keys                       80 ms  2 keys
+    ");
+    let sick = looking(crate::cli_people::unhealthy);
+    let ran = sick.run(&line).await;
+    insta::assert_snapshot!(ran, @"
+    exit 5
+    out| ✓ discovery                 120 ms  the issuer is as it should be
+    out| ✗ device authorization        0 ms  not offered; allow public client flows in the app registration
+    out| ✓ keys                       80 ms  2 keys
+    err| unavailable: nothing can be started in `acme` now
+    err|   because: not offered; allow public client flows in the app registration
+    ");
+    assert_eq!(ran.heard, [Command::ValidateSite { site: "acme".parse().unwrap() }]);
+    let json = [&line[..], &["--json"]].concat();
+    insta::assert_snapshot!(looking(crate::cli_people::healthy).run(&json).await, @r#"
+    exit 0
+    out| {"version":1,"validation":{"site":"acme","healthy":true,"at":"2025-11-20T16:08:30.000Z","abilities":[{"name":"discovery","needed":true,"ok":true,"detail":"the issuer is as it should be","millis":120},{"name":"device authorization","needed":true,"ok":true,"detail":"offered","millis":0},{"name":"keys","needed":true,"ok":true,"detail":"2 keys","millis":80}]}}
     "#);
 }

@@ -45,13 +45,13 @@ fn okta_in_full() -> IdpSettings {
     }
 }
 
-struct Home {
+pub struct Home {
     _dir: tempfile::TempDir,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Home {
-    fn with(text: &str) -> Self {
+    pub fn with(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         fs::write(&path, text).unwrap();

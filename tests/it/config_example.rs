@@ -37,18 +37,17 @@ fn the_example_says_what_holds_without_a_file() {
 #[test]
 fn the_examples_in_the_example_are_right() {
     let config = parse(&uncommented());
-    assert_eq!(config.catalogue.sites.len(), 1);
+    assert_eq!(config.providers.len(), 2);
+    let launchers = config.catalogue.sites.values().filter_map(|site| site.launcher.as_ref());
+    let kinds: Vec<_> = launchers.map(|launcher| launcher.kind()).collect();
+    assert_eq!(kinds, ["kubernetes", "command", "ssh", "docker"]);
     assert_eq!(config.identity_providers.len(), 2);
     assert_eq!(config.catalogue.targets.len(), 1);
 }
 
 #[test]
 fn every_key_stands_in_the_example() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("config.toml");
-    std::fs::write(&path, uncommented()).unwrap();
-    let shown = show(&path, rustix::process::getuid().as_raw(), false).unwrap();
-    assert_eq!(keys(&shown), keys(&uncommented()));
+    assert_eq!(keys(&shown(&uncommented(), false)), keys(&uncommented()));
 }
 
 #[test]
@@ -62,89 +61,115 @@ fn every_key_that_the_parser_knows_is_in_the_example() {
         "[[provider]]",
         "[[identity-provider]]",
         "[[site]]",
+        "[[site]]\n[site.launcher]",
         "[[target]]",
     ] {
         let text = format!("{header}\nno-such-key-anywhere = 1");
         let error = Config::parse(Path::new("config.toml"), &text).unwrap_err();
         let hint = error.hint().unwrap();
         assert!(hint.starts_with("it is one of `"), "{hint}");
-        for known in hint.split('`').skip(1).step_by(2) {
+        let tables = ["launcher"];
+        for known in hint.split('`').skip(1).step_by(2).filter(|known| !tables.contains(known)) {
             assert!(keys(&uncommented()).contains(&known), "`{known}` of {header}");
         }
     }
 }
 
-#[test]
-fn what_counts_is_shown_with_where_it_came_from() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("config.toml");
-    let text = "[policy]\nidle = \"15m\"\n\n[identity]\nhash-memory-mib = 128\n\n\
+/// A file that says something of everything.
+const FILE: &str = "[policy]\nidle = \"15m\"\n\n[identity]\nhash-memory-mib = 128\n\n\
                 [vault]\npassphrase-file = \"/run/keys/vault\"\n\n\
                 [[identity-provider]]\nid = \"entra\"\nkind = \"entra-id\"\n\
                 tenant = \"8F1C2D3E-4B5A-4C6D-8E7F-0123456789AB\"\nclient-id = \"0c9b\"\n\
                 client-secret = \"vault:idp-entra\"\ndomains = [\"ACME.example\"]\n\n\
-                [[site]]\nid = \"acme\"\n\n[[target]]\nid = \"db\"\n\
+                [[provider]]\nid = \"edge\"\nkind = \"ssh\"\nhost = \"edge.acme\"\n\
+                jump = [\"ops@gate:2222\"]\nkey = \"vault:provider-edge\"\n\n\
+                [[site]]\nid = \"acme\"\nproviders = [\"edge\"]\n\n\
+                [site.launcher]\nkind = \"ssh\"\nhost = \"app1\"\n\n[[target]]\nid = \"db\"\n\
                 site = \"acme\"\nkind = \"postgres\"\naddress = \"DB.acme:5432\"\nlocal-port = 15432\n";
-    std::fs::write(&path, text).unwrap();
-    let uid = rustix::process::getuid().as_raw();
-    insta::assert_snapshot!(show(&path, uid, true).unwrap(), @r#"
-        [policy]
-        duration-max = "8h"  # default
-        duration-default = "30m"  # default
-        idle = "15m"  # config.toml:2
-        reason-pattern = ""  # default
-        ad-hoc-targets = true  # default
 
-        [ui]
-        mouse = false  # default
-        colour = "auto"  # default
-        ascii = "auto"  # default
+fn shown(file: &str, origin: bool) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, file).unwrap();
+    show(&path, rustix::process::getuid().as_raw(), origin).unwrap()
+}
 
-        [network]
-        use-environment-proxy = true  # default
+#[test]
+fn what_counts_is_shown_with_where_it_came_from() {
+    insta::assert_snapshot!(shown(FILE, true), @r#"
+    [policy]
+    duration-max = "8h"  # default
+    duration-default = "30m"  # default
+    idle = "15m"  # config.toml:2
+    reason-pattern = ""  # default
+    ad-hoc-targets = true  # default
+    on-path-loss = "reconnect"  # default
 
-        [identity]
-        hash-memory-mib = 128  # config.toml:5
-        hash-passes = 3  # default
-        hash-lanes = 1  # default
+    [ui]
+    mouse = false  # default
+    colour = "auto"  # default
+    ascii = "auto"  # default
 
-        [vault]
-        backend = "auto"  # default
-        passphrase-file = "/run/keys/vault"  # config.toml:8
+    [network]
+    use-environment-proxy = true  # default
 
-        [[provider]]
-        id = "direct"  # default
-        kind = "direct"  # default
-        enabled = true  # default
+    [identity]
+    hash-memory-mib = 128  # config.toml:5
+    hash-passes = 3  # default
+    hash-lanes = 1  # default
 
-        [[identity-provider]]
-        id = "entra"  # config.toml:11
-        kind = "entra-id"  # config.toml:12
-        tenant = "8f1c2d3e-4b5a-4c6d-8e7f-0123456789ab"  # config.toml:13
-        client-id = "0c9b"  # config.toml:14
-        client-secret = "vault:idp-entra"  # config.toml:15
-        scopes = ["profile", "email"]  # default
-        domains = ["acme.example"]  # config.toml:16
-        break-glass = "always"  # default
+    [vault]
+    backend = "auto"  # default
+    passphrase-file = "/run/keys/vault"  # config.toml:8
 
-        [[site]]
-        id = "acme"  # config.toml:19
-        name = "acme"  # default
-        private-ranges = []  # default
-        providers = []  # default
+    [[provider]]
+    id = "direct"  # default
+    kind = "direct"  # default
+    enabled = true  # default
 
-        [[target]]
-        id = "db"  # config.toml:22
-        name = "db"  # default
-        site = "acme"  # config.toml:23
-        kind = "postgres"  # config.toml:24
-        address = "db.acme:5432"  # config.toml:25
-        reachability = "auto"  # default
-        approval = "none"  # default
-        listen = "loopback"  # default
-        local-port = 15432  # config.toml:26
-        idle = "15m"  # policy.idle
+    [[provider]]
+    id = "edge"  # config.toml:19
+    kind = "ssh"  # config.toml:20
+    enabled = true  # default
+    default = false  # default
+    host = "edge.acme"  # config.toml:21
+    jump = ["ops@gate:2222"]  # config.toml:22
+    key = "vault:provider-edge"  # config.toml:23
+
+    [[identity-provider]]
+    id = "entra"  # config.toml:11
+    kind = "entra-id"  # config.toml:12
+    tenant = "8f1c2d3e-4b5a-4c6d-8e7f-0123456789ab"  # config.toml:13
+    client-id = "0c9b"  # config.toml:14
+    client-secret = "vault:idp-entra"  # config.toml:15
+    scopes = ["profile", "email"]  # default
+    domains = ["acme.example"]  # config.toml:16
+    break-glass = "always"  # default
+
+    [[site]]
+    id = "acme"  # config.toml:26
+    name = "acme"  # default
+    private-ranges = []  # default
+    providers = ["edge"]  # config.toml:27
+
+    [site.launcher]
+    kind = "ssh"  # config.toml:30
+    host = "app1"  # config.toml:31
+    jump = []  # default
+    method = "auto"  # default
+    sudo = false  # default
+
+    [[target]]
+    id = "db"  # config.toml:34
+    name = "db"  # default
+    site = "acme"  # config.toml:35
+    kind = "postgres"  # config.toml:36
+    address = "db.acme:5432"  # config.toml:37
+    reachability = "auto"  # default
+    approval = "none"  # default
+    listen = "loopback"  # default
+    local-port = 15432  # config.toml:38
+    idle = "15m"  # policy.idle
     "#);
-    let shown = show(&path, uid, false).unwrap();
-    assert_eq!(parse(&shown), parse(text), "it reads back to the same");
+    assert_eq!(parse(&shown(FILE, false)), parse(FILE), "it reads back to the same");
 }

@@ -71,30 +71,30 @@ fn unknown_keys_and_tables() {
         "[[provider]]\nid = \"direct\"\napi-key = \"hunter2\"",
         "target = [{ id = \"a\", adress = \"db:1\" }]",
         "[policy]\n\"\\u001b[31m\" = 1",
-    ]), @r"
-        config: /home/ana/config.toml:1:2: there is no table or key `polcy`
-          hint: did you mean `policy`?
+    ]), @"
+    config: /home/ana/config.toml:1:2: there is no table or key `polcy`
+      hint: did you mean `policy`?
 
-        config: /home/ana/config.toml:1:2: there is no table or key `engine`
-          hint: it is one of `policy`, `ui`, `network`, `identity`, `vault`, `provider`, `identity-provider`, `site` or `target`
+    config: /home/ana/config.toml:1:2: there is no table or key `engine`
+      hint: it is one of `policy`, `ui`, `network`, `identity`, `vault`, `provider`, `identity-provider`, `site` or `target`
 
-        config: /home/ana/config.toml:2:1: there is no key `duration-mx` in `policy`
-          hint: did you mean `duration-max`?
+    config: /home/ana/config.toml:2:1: there is no key `duration-mx` in `policy`
+      hint: did you mean `duration-max`?
 
-        config: /home/ana/config.toml:3:1: there is no key `color` in `ui`
-          hint: did you mean `colour`?
+    config: /home/ana/config.toml:3:1: there is no key `color` in `ui`
+      hint: did you mean `colour`?
 
-        config: /home/ana/config.toml:3:9: there is no key `password` in `target`
-          hint: it is one of `id`, `name`, `site`, `kind`, `address`, `reachability`, `approval`, `user`, `database`, `listen`, `local-port`, `idle` or `duration-max`
+    config: /home/ana/config.toml:3:9: there is no key `password` in `target`
+      hint: it is one of `id`, `name`, `site`, `kind`, `address`, `reachability`, `approval`, `user`, `database`, `listen`, `local-port`, `idle` or `duration-max`
 
-        config: /home/ana/config.toml:3:1: there is no key `api-key` in `provider`
-          hint: it is one of `id`, `kind` or `enabled`
+    config: /home/ana/config.toml:3:1: there is no key `api-key` in `provider`
+      hint: it is one of `id`, `kind`, `enabled`, `default`, `host`, `user`, `port`, `jump`, `identity-file`, `known-hosts-file` or `key`
 
-        config: /home/ana/config.toml:1:23: there is no key `adress` in `target`
-          hint: did you mean `address`?
+    config: /home/ana/config.toml:1:23: there is no key `adress` in `target`
+      hint: did you mean `address`?
 
-        config: /home/ana/config.toml:2:1: there is no key `<1B>[31m` in `policy`
-          hint: it is one of `duration-max`, `duration-default`, `idle`, `reason-pattern` or `ad-hoc-targets`
+    config: /home/ana/config.toml:2:1: there is no key `<1B>[31m` in `policy`
+      hint: it is one of `duration-max`, `duration-default`, `idle`, `reason-pattern`, `ad-hoc-targets` or `on-path-loss`
     ");
 }
 
@@ -203,47 +203,228 @@ fn providers_and_sites() {
         "[[site]]\nid = \"a\"\nname = \"\"",
         "[[site]]\nid = \"a\"\nname = \"A\\u202eB\"",
     ]), @r#"
-        config: /home/ana/config.toml:1:1: this `provider` has no `id`
-          hint: add a line such as `id = "direct"`
+    config: /home/ana/config.toml:1:1: this `provider` has no `id`
+      hint: add a line such as `id = "acme-bastion"`
 
-        config: /home/ana/config.toml:1:1: this `provider` has no `kind`
-          hint: add a line such as `kind = "direct"`
+    config: /home/ana/config.toml:1:1: this `provider` has no `kind`
+      hint: add a line such as `kind = "ssh"`
 
-        config: /home/ana/config.toml:3:8: `provider.kind`: this version knows no provider of kind `tailscale`
-          hint: the only kind so far is `direct`
+    config: /home/ana/config.toml:3:8: `provider.kind`: `tailscale` is none of its values
+      hint: write `direct` or `ssh`
 
-        config: /home/ana/config.toml:2:6: `provider.id`: the provider of kind `direct` is always named `direct`
-          hint: write `id = "direct"`
+    config: /home/ana/config.toml:2:6: `provider.id`: the provider of kind `direct` is always named `direct`
+      hint: write `id = "direct"`
 
-        config: /home/ana/config.toml:5:6: `provider.id`: `direct` is used twice (first on line 2)
-          hint: each must be different; change one or take it out
+    config: /home/ana/config.toml:5:6: `provider.id`: `direct` is used twice (first on line 2)
+      hint: each must be different; change one or take it out
 
-        config: /home/ana/config.toml:1:1: this `site` has no `id`
-          hint: add a line such as `id = "acme-prod"`
+    config: /home/ana/config.toml:1:1: this `site` has no `id`
+      hint: add a line such as `id = "acme-prod"`
 
-        config: /home/ana/config.toml:2:6: `site.id`: `Acme` cannot be a name
-          hint: a name starts with a letter or digit and holds only a-z, 0-9, `.`, `_` and `-`
+    config: /home/ana/config.toml:2:6: `site.id`: `Acme` cannot be a name
+      hint: a name starts with a letter or digit and holds only a-z, 0-9, `.`, `_` and `-`
 
-        config: /home/ana/config.toml:4:6: `site.id`: `a` is used twice (first on line 2)
-          hint: each must be different; change one or take it out
+    config: /home/ana/config.toml:4:6: `site.id`: `a` is used twice (first on line 2)
+      hint: each must be different; change one or take it out
 
-        config: /home/ana/config.toml:3:14: `site.providers`: there is no provider `dirct`
-          hint: did you mean `direct`?
+    config: /home/ana/config.toml:3:14: `site.providers`: there is no provider `dirct`
+      hint: did you mean `direct`?
 
-        config: /home/ana/config.toml:3:14: `site.providers`: there is no provider `acme-tailnet`
-          hint: add a `[[provider]]` with this id, or mend the name
+    config: /home/ana/config.toml:3:14: `site.providers`: there is no provider `acme-tailnet`
+      hint: add a `[[provider]]` with this id, or mend the name
 
-        config: /home/ana/config.toml:3:24: `site.providers`: `direct` is used twice (first on line 3)
-          hint: each must be different; change one or take it out
+    config: /home/ana/config.toml:3:24: `site.providers`: `direct` is used twice (first on line 3)
+      hint: each must be different; change one or take it out
 
-        config: /home/ana/config.toml:3:19: `site.private-ranges`: `10.20.3.4/16` has bits set behind its length; the range is `10.20.0.0/16`
+    config: /home/ana/config.toml:3:19: `site.private-ranges`: `10.20.3.4/16` has bits set behind its length; the range is `10.20.0.0/16`
 
-        config: /home/ana/config.toml:3:8: `site.name` is empty
-          hint: write a short line of plain text, or leave the key out
+    config: /home/ana/config.toml:3:8: `site.name` is empty
+      hint: write a short line of plain text, or leave the key out
 
-        config: /home/ana/config.toml:3:8: `site.name` holds a control or invisible character: `A<202E>B`
-          hint: write a short line of plain text
+    config: /home/ana/config.toml:3:8: `site.name` holds a control or invisible character: `A<202E>B`
+      hint: write a short line of plain text
     "#);
+}
+
+#[test]
+fn bastions() {
+    let ssh = |lines: &str| format!("[[provider]]\nid = \"edge\"\nkind = \"ssh\"\n{lines}\n");
+    let with = |line: &str| ssh(&format!("host = \"edge\"\n{line}"));
+    insta::assert_snapshot!(reports(&[
+        &ssh(""),
+        &ssh("host = \"ops@edge\""),
+        &ssh("host = \"edge:22\""),
+        &ssh("host = \"-oProxyCommand=x\""),
+        &with("user = \"a b\""),
+        &with("port = 0"),
+        &with("port = 70000"),
+        &with("jump = [\"a:ssh\"]"),
+        &with("jump = \"a\""),
+        &with("identity-file = \"~/.ssh/id\""),
+        &with("known-hosts-file = \"hosts\""),
+        &with("hots = \"a\""),
+        &with("key = \"-----BEGIN OPENSSH PRIVATE KEY-----\""),
+        &with("key = \"vault:provider-other\""),
+        &with("key = \"x\"").replace("edge", &"e".repeat(55)),
+        "[[provider]]\nid = \"direct\"\nkind = \"ssh\"\nhost = \"edge\"",
+        "[[provider]]\nid = \"direct\"\nkind = \"direct\"\nhost = \"edge\"",
+        "[[provider]]\nid = \"direct\"\nkind = \"direct\"\njump = [\"edge\"]",
+        "[[provider]]\nid = \"direct\"\nkind = \"direct\"\ndefault = true",
+        "[policy]\non-path-loss = \"retry\"",
+    ]), @r#"
+    config: /home/ana/config.toml:1:1: this `provider` has no `host`
+      hint: add a line such as `host = "bastion.example.com"`
+
+    config: /home/ana/config.toml:4:8: `provider.host`: `ops@edge` is more than a host: it holds a user or a port
+      hint: write the host alone; `user`, `port` and `jump` are keys of their own
+
+    config: /home/ana/config.toml:4:8: `provider.host`: `edge:22` is more than a host: it holds a user or a port
+      hint: write the host alone; `user`, `port` and `jump` are keys of their own
+
+    config: /home/ana/config.toml:4:8: `provider.host`: `-oProxyCommand=x` is no host or user for ssh: letters, digits and `. _ - : @` only, no `-` in front
+      hint: write the host alone; `user`, `port` and `jump` are keys of their own
+
+    config: /home/ana/config.toml:5:8: `provider.user`: `a b` is no host or user for ssh: letters, digits and `. _ - : @` only, no `-` in front
+
+    config: /home/ana/config.toml:5:8: `provider.port`: a port is a number from 1 to 65535
+      hint: leave it out for the usual one
+
+    config: /home/ana/config.toml:5:8: `provider.port`: a port is a number from 1 to 65535
+      hint: leave it out for the usual one
+
+    config: /home/ana/config.toml:5:9: `provider.jump`: a host on the way is written as `user@host:port`, user and port as you like
+      hint: write a list such as ["ops@edge.example.com:22"], the first host first
+
+    config: /home/ana/config.toml:5:8: `provider.jump` must be a list, not a text
+      hint: breakglass config example
+
+    config: /home/ana/config.toml:5:17: `provider.identity-file`: `~/.ssh/id` is not an absolute path
+      hint: write the whole path, from `/` on
+
+    config: /home/ana/config.toml:5:20: `provider.known-hosts-file`: `hosts` is not an absolute path
+      hint: write the whole path, from `/` on
+
+    config: /home/ana/config.toml:5:1: there is no key `hots` in `provider`
+      hint: did you mean `host`?
+
+    config: /home/ana/config.toml:5:7: `provider.key`: only `vault:provider-edge` may stand here, never a key
+      hint: `breakglass providers add ssh edge --key-file FILE` puts it in the vault and never in the file
+
+    config: /home/ana/config.toml:5:7: `provider.key`: only `vault:provider-edge` may stand here, never a key
+      hint: `breakglass providers add ssh edge --key-file FILE` puts it in the vault and never in the file
+
+    config: /home/ana/config.toml:5:7: `provider.key`: no secret can be named after an id this long
+      hint: write an `id` of at most 54 characters
+
+    config: /home/ana/config.toml:2:6: `provider.id`: only the provider of kind `direct` is named `direct`
+      hint: write another id, such as "acme-bastion"
+
+    config: /home/ana/config.toml:4:8: `provider.host`: only a provider of kind `ssh` has it
+      hint: take the key out, or write `kind = "ssh"`
+
+    config: /home/ana/config.toml:4:8: `provider.jump`: only a provider of kind `ssh` has it
+      hint: take the key out, or write `kind = "ssh"`
+
+    config: /home/ana/config.toml:4:11: `provider.default`: Direct is tried without being the default of anything
+      hint: take the key out
+
+    config: /home/ana/config.toml:2:16: `policy.on-path-loss`: `retry` is none of its values
+      hint: write `reconnect` or `end`
+    "#);
+}
+
+#[test]
+fn launchers() {
+    let launcher = |lines: &str| format!("[[site]]\nid = \"a\"\n[site.launcher]\n{lines}\n");
+    let command = |line: &str| {
+        let rest = "stop = [\"/bin/b\"]\nlook = [\"/bin/c\"]";
+        launcher(&format!("kind = \"command\"\n{line}\n{rest}"))
+    };
+    insta::assert_snapshot!(reports(&[
+        &launcher(""),
+        &launcher("kind = \"shell\""),
+        &launcher("knd = \"ssh\""),
+        "[[site]]\nid = \"a\"\nlauncher = \"docker\"",
+        &launcher("kind = \"ssh\""),
+        &launcher("kind = \"ssh\"\nhost = \"h\"\nmethod = \"cron\""),
+        &launcher("kind = \"ssh\"\nhost = \"h\"\nover = \"ssh://h\""),
+        &launcher("kind = \"docker\"\nhost = \"h\""),
+        &launcher("kind = \"docker\"\nover = \"tcp://h:2375\""),
+        &launcher("kind = \"podman\"\nover = \"ssh://h/run/podman.sock\""),
+        &launcher("kind = \"kubernetes\"\nnamespace = \"Kube_System\""),
+        &launcher("kind = \"kubernetes\"\ncontext = \"--token\""),
+        &launcher("kind = \"kubernetes\"\nkubeconfig = \"kubeconfig\""),
+        &launcher("kind = \"command\""),
+        &command("start = \"/bin/a start\""),
+        &command("start = []"),
+        &command("start = [\"a\"]"),
+        &command("start = [\"/bin/a\", \"x\\ny\"]"),
+        &command("start = [\"/bin/a\"]\nsudo = true"),
+    ]), @r#"
+    config: /home/ana/config.toml:3:1: this `site.launcher` has no `kind`
+      hint: add a line such as `kind = "docker"`
+
+    config: /home/ana/config.toml:4:8: `site.launcher.kind`: `shell` is none of its values
+      hint: write `ssh`, `docker`, `podman`, `kubernetes` or `command`
+
+    config: /home/ana/config.toml:4:1: there is no key `knd` in `site.launcher`
+      hint: did you mean `kind`?
+
+    config: /home/ana/config.toml:3:12: `site.launcher` must be a table, not a text
+      hint: breakglass config example
+
+    config: /home/ana/config.toml:3:1: this `site.launcher` has no `host`
+      hint: add a line such as `host = "app1.acme.internal"`
+
+    config: /home/ana/config.toml:6:10: `site.launcher.method`: `cron` is none of its values
+      hint: write `auto`, `systemd`, `systemd-user` or `timeout`
+
+    config: /home/ana/config.toml:6:8: `site.launcher.over`: a launcher of kind `ssh` has no such key
+      hint: take it out (it is one of `host`, `user`, `port`, `jump`, `identity-file`, `known-hosts-file`, `method` or `sudo`), or write another kind: `docker` or `podman`
+
+    config: /home/ana/config.toml:5:8: `site.launcher.host`: a launcher of kind `docker` has no such key
+      hint: take it out (it is one of `over` or `sudo`), or write another kind: `ssh`
+
+    config: /home/ana/config.toml:5:8: `site.launcher.over`: `tcp://h:2375` does not begin with `ssh://`
+      hint: write it like "ssh://ops@docker1.acme.internal:22", or leave the key out for here
+
+    config: /home/ana/config.toml:5:8: `site.launcher.over`: `h/run/podman.sock` is no host or user for ssh: letters, digits and `. _ - : @` only, no `-` in front
+      hint: write it like "ssh://ops@docker1.acme.internal:22", or leave the key out for here
+
+    config: /home/ana/config.toml:5:13: `site.launcher.namespace`: `Kube_System` is no namespace
+      hint: write at most 63 of a-z, 0-9 and `-`
+
+    config: /home/ana/config.toml:5:11: `site.launcher.context` starts with `-`, so that a command would take it for an option
+      hint: write a name that starts with a letter
+
+    config: /home/ana/config.toml:5:14: `site.launcher.kubeconfig`: `kubeconfig` is not an absolute path
+      hint: write the whole path, from `/` on
+
+    config: /home/ana/config.toml:3:1: this `site.launcher` has no `start`
+      hint: add a line such as `start = ["/usr/local/bin/acme-router", "start"]`
+
+    config: /home/ana/config.toml:5:9: `site.launcher.start` must be a list, not a text
+      hint: write each word by itself, such as ["/usr/local/bin/acme-router", "start"]; no shell reads it
+
+    config: /home/ana/config.toml:5:9: `site.launcher.start` is empty
+      hint: write each word by itself, such as ["/usr/local/bin/acme-router", "start"]; no shell reads it
+
+    config: /home/ana/config.toml:5:10: `site.launcher.start`: `a` is not an absolute path
+      hint: write the whole path, from `/` on
+
+    config: /home/ana/config.toml:5:20: `site.launcher.start` holds a control or invisible character: `x<0A>y`
+      hint: write plain words
+
+    config: /home/ana/config.toml:6:8: `site.launcher.sudo`: a launcher of kind `command` has no such key
+      hint: take it out (it is one of `start`, `stop`, `look`, `logs` or `list`), or write another kind: `ssh`, `docker` or `podman`
+    "#);
+}
+
+#[test]
+fn no_message_shows_what_may_be_a_key() {
+    let text =
+        "[[provider]]\nid = \"edge\"\nkind = \"ssh\"\nhost = \"edge\"\nkey = \"vole-canary\"";
+    assert!(!report(text).contains("canary"), "{}", report(text));
 }
 
 #[test]

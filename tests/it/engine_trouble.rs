@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use breakglass::domain::artifact::Artifact;
 use breakglass::domain::id::ProviderId;
-use breakglass::domain::provider::{Health, ProviderKind};
-use breakglass::domain::time::Span;
+use breakglass::domain::probe::Probe;
+use breakglass::domain::provider::{Health, ProviderKind, Validation};
+use breakglass::domain::time::{Span, Timestamp};
 use breakglass::protocol::{Command, Event, SessionState, StepProgress};
-use breakglass::provider::{
-    Applied, DialError, Dialed, Looked, Made, Order, Provider, ProviderError, StepCall, Undone,
-};
-use breakglass::session::{Carrier, Lives, PlannedStep};
+use breakglass::provider::{DialError, Dialed, Made, Order, Provider, ProviderError, StepCall};
+use breakglass::session::{Applied, Carrier, Lives, Looked, PlannedStep, Undone};
 
 use crate::support::rig::{EchoTarget, Rig, connect, echo, open_active, request, session, until};
 
@@ -96,6 +95,7 @@ impl Provider for Breaks {
             leaves: Some("thing".into()),
             expires: None,
             lives: Lives::InTheWorld,
+            remade: false,
             needs: vec![],
             undo_after: None,
             settle: Span::ZERO,
@@ -124,6 +124,14 @@ impl Provider for Breaks {
     }
     async fn check(&self) -> Health {
         Health::Healthy
+    }
+
+    async fn validate(&self, now: Timestamp) -> Validation {
+        Validation { probe: Probe { at: now, checks: vec![] }, key_expires_at: None }
+    }
+
+    fn audience(&self, _: &Order) -> Vec<String> {
+        vec![]
     }
 }
 

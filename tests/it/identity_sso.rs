@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use breakglass::clock;
-use breakglass::domain::identity_provider::{
-    BreakGlassMode, IdpKind, IdpSettings, Probe, ProbeCheck,
-};
+use breakglass::domain::identity_provider::{BreakGlassMode, IdpKind, IdpSettings};
+use breakglass::domain::probe::{Probe, ProbeCheck};
 use breakglass::domain::secret::Secret;
 use breakglass::domain::time::{Span, Timestamp};
 use breakglass::http::{Http, Limits, Trust};

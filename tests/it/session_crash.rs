@@ -11,7 +11,7 @@ use breakglass::session::{EndReason, Fact, Lives, PlannedStep, Session, StepInde
 use crate::support::crash_world::Weather::*;
 use crate::support::crash_world::{CrashWorld, Died, Weather};
 use crate::support::interpreter::{Intervention, Life, Rest};
-use crate::support::plans::{LEASE, Shape, chain, diamond, direct, id, keys_first};
+use crate::support::plans::{LEASE, Shape, bastion, chain, diamond, direct, id, keys_first};
 
 /// One walk: a world and what happens in the middle.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,37 @@ fn a_path_whose_key_goes_first() {
     walk_all(("keys first", keys_first), &[0, 2]);
 }
 
+#[test]
+fn a_path_that_is_made_again() {
+    walk_all(("bastion", bastion), &[0]);
+}
+
+#[test]
+fn a_path_that_is_not_made_again_ends_its_session() {
+    for step in [0, 1, 2] {
+        let walk = Walk {
+            shape: ("chain", chain),
+            weather: PathLost(step),
+            intervention: Intervention::None,
+            seed: 7,
+        };
+        assert!(pairs_of(walk) > 100);
+    }
+}
+
+#[test]
+fn a_path_that_never_comes_back_leaves_nothing_at_the_end_of_the_lease() {
+    let weather = PathLostAndRefused(0, u32::MAX);
+    let shape = ("bastion", bastion as fn() -> Vec<PlannedStep>);
+    let walk = Walk { shape, weather, intervention: Intervention::None, seed: 1 };
+    let mut world = CrashWorld::new(bastion(), weather);
+    walk.live(&mut world).unwrap();
+    assert!(world.calls > 30, "it was tried again and again: {} calls", world.calls);
+    let ended =
+        |fact: &Fact| matches!(fact, Fact::EndRequested { reason: EndReason::LeaseExpired, .. });
+    assert!(world.says(ended));
+}
+
 /// Walks every weather and every intervention; prints how many pairs of crashes that were.
 fn walk_all(shape: Shape, steps: &[StepIndex]) {
     let skies = skies(&shape.1(), steps);
@@ -64,12 +95,20 @@ fn skies(plan: &[PlannedStep], steps: &[StepIndex]) -> Vec<(Weather, Interventio
     let by_step = BY_STEP.iter().zip(any).map(|(weather, step)| weather(step));
     // A listener is there at once or never, and nobody but the engine takes it away.
     let outside = steps.iter().copied().flat_map(|x| [LandsLate(x), GoneWhileDown(x)]);
+    let remade = steps.iter().copied().filter(|step| plan[*step].remade).flat_map(|x| {
+        [PathLost(x), PathLostAndRefused(x, 2), PathLostAndUnheard(x), PathLostAndUnanswered(x)]
+    });
     let reopened = [CannotReopen, ReopensElsewhere].into_iter().filter(|_| endpoint.is_some());
-    let calm = by_step.chain(outside).chain(reopened).chain([Fair, Refuses(0)]);
+    let lost: Vec<_> = remade.clone().collect();
+    let calm = by_step.chain(outside).chain(remade).chain(reopened).chain([Fair, Refuses(0)]);
     let first = steps.first().copied().or(endpoint).unwrap_or(0);
     let bad = [Fair, TimesOutMade(first), UndoNeverWorks(first)].into_iter().cycle();
     let busy = bad.zip(INTERVENTIONS);
-    calm.map(|weather| (weather, Intervention::None)).chain(busy).collect()
+    let mending = lost.into_iter().flat_map(|weather| {
+        [Intervention::EndWhileAdopting, Intervention::HandOverAfterCalls(3)]
+            .map(|it| (weather, it))
+    });
+    calm.map(|weather| (weather, Intervention::None)).chain(busy).chain(mending).collect()
 }
 
 const BY_STEP: [fn(StepIndex) -> Weather; 11] = [
@@ -197,11 +236,17 @@ impl Walk {
                 | Intervention::EndWhileAdopting
                 | Intervention::EndDuringHandOver
         );
-        let lost = matches!(life.world.weather, Weather::GoneWhileDown(_) | Weather::CannotReopen);
+        let remade = |step: StepIndex| life.world.plan[step].remade;
+        let restarted = place(&Fact::Restarted).is_some();
+        let may_be_lost = match life.world.weather {
+            Weather::GoneWhileDown(step) => restarted && !remade(step),
+            Weather::CannotReopen => restarted,
+            weather => weather.loses().is_some_and(|step| life.world.lost && !remade(step)),
+        };
         let fits = match ending.reason {
             EndReason::ActivationFailed => session.activated_at().is_none(),
             EndReason::EndedByOperator => by_operator,
-            EndReason::ProviderLost => lost && place(&Fact::Restarted).is_some(),
+            EndReason::ProviderLost => may_be_lost,
             EndReason::LeaseExpired => Some(ending.at) >= session.lease_ends_at(),
             EndReason::EndedByAdmin | EndReason::Idle => false,
         };

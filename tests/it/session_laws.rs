@@ -44,6 +44,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         step().prop_map(|step| Fact::StepFound { step, artifact: artifact() }),
         step().prop_map(|step| Fact::StepAbsent { step }),
         step().prop_map(move |step| Fact::LookFailed { step, why: why() }),
+        step().prop_map(move |step| Fact::StepLost { step, why: why() }),
         Just(Fact::Activated),
         (1..4_000_u64).prop_map(|seconds| Fact::Extended {
             lease: Span::from_seconds(seconds),

@@ -277,7 +277,7 @@ async fn after_a_crash_on_the_way_the_next_engine_removes_everything() {
 }
 
 #[tokio::test]
-async fn a_path_that_lost_a_part_while_no_engine_ran_is_not_adopted_but_removed() {
+async fn a_part_that_was_lost_while_no_engine_ran_is_made_again() {
     for_each(FLAVOURS.into_iter(), |flavour| async move {
         let stage = Stage::under(flavour, Weather::Calm).await;
         let first = stage.rig.start().await;
@@ -288,9 +288,31 @@ async fn a_path_that_lost_a_part_while_no_engine_ran_is_not_adopted_but_removed(
 
         let second = stage.rig.start().await;
         let mut faces = second.handle.subscribe().await.unwrap();
-        let ended = until(&mut faces, view.id, SessionState::Ended).await;
-        assert_eq!(ended.end_reason.as_deref(), Some("provider-lost"));
-        stage.nothing_is_left(&ended);
+        let whole = until_view(&mut faces, view.id, |view| {
+            view.steps.iter().all(|step| step.progress == StepProgress::Applied)
+        })
+        .await;
+        assert_eq!((whole.state, &whole.endpoint), (SessionState::Active, &view.endpoint));
+        echo(&mut connect(&whole).await, "over a new part").await;
+        stage.end(&second, view.id).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_that_goes_while_the_session_is_active_is_made_again() {
+    for_each(FLAVOURS.into_iter(), |flavour| async move {
+        let stage = Stage::under(flavour, Weather::Calm).await;
+        let engine = stage.rig.start().await;
+        let mut faces = engine.handle.subscribe().await.unwrap();
+        let view = open_active(&engine, &stage.target.address).await;
+        std::fs::remove_file(stage.world.leftovers().unwrap().last().unwrap()).unwrap();
+        let lost = until_view(&mut faces, view.id, |view| view.path_lost.is_some()).await;
+        assert_eq!(lost.state, SessionState::Active);
+        let back = until_view(&mut faces, view.id, |view| view.path_lost.is_none()).await;
+        assert_eq!((back.state, &back.endpoint), (SessionState::Active, &view.endpoint));
+        echo(&mut connect(&back).await, "over a new part").await;
+        stage.end(&engine, view.id).await;
     })
     .await;
 }

@@ -145,6 +145,9 @@ pub fn view(number: u64) -> SessionView {
         receipt: vec![],
         exit_card: vec![],
         traffic: Traffic::default(),
+
+        audience: vec![],
+        path_lost: None,
         drill: false,
     }
 }

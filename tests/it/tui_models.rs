@@ -78,6 +78,9 @@ pub fn provider(id: &str, label: &str, health: Health) -> ProviderView {
         } else {
             "A temporary subnet router in the site, joined with a single-use key.".into()
         },
+        settings: None,
+        validation: None,
+        errors: vec![],
     }
 }
 
@@ -143,6 +146,19 @@ fn receipt(artifact: &str, gone: Option<u64>) -> ReceiptLine {
     }
 }
 
+/// An Active session that has lost its path and makes it again.
+pub fn session_without_path(number: u8, name: &str) -> SessionView {
+    let mut view = session(number, name, SessionState::Active);
+    let why = "bastion.acme closed the connection";
+    view.path_lost = Some(format!("ssh connection lost: {why}; being made again, try 2"));
+    view.audience = vec![
+        "every process of the user breakglass on jump-1".into(),
+        "nobody else, as far as bastion.acme tells".into(),
+    ];
+    view.steps.insert(0, step("connect to bastion.acme", StepProgress::Applying, None, Some(why)));
+    view
+}
+
 /// A session in a state, with everything that belongs to that state.
 pub fn session(number: u8, name: &str, state: SessionState) -> SessionView {
     let target = target(name, TargetKind::Postgres, 5_432);
@@ -177,6 +193,9 @@ pub fn session(number: u8, name: &str, state: SessionState) -> SessionView {
         receipt: vec![],
         exit_card: vec![],
         traffic: Traffic::default(),
+
+        audience: vec![],
+        path_lost: None,
         drill: false,
     };
     dress(&mut view);

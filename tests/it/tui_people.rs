@@ -2,9 +2,8 @@
 
 use breakglass::domain::account::AccountId;
 use breakglass::domain::break_glass_user::Stale;
-use breakglass::domain::identity_provider::{
-    BreakGlassMode, IdpHealth, IdpKind, IdpSettings, Probe, ProbeCheck,
-};
+use breakglass::domain::identity_provider::{BreakGlassMode, IdpHealth, IdpKind, IdpSettings};
+use breakglass::domain::probe::{Probe, ProbeCheck};
 use breakglass::domain::role::Role;
 use breakglass::domain::sign_in::SignInMethod;
 use breakglass::domain::time::{Span, Timestamp};
@@ -38,7 +37,7 @@ pub fn me(role: Role) -> SignedInView {
 
 fn check(name: &str, found: Result<&str, &str>, millis: u64) -> ProbeCheck {
     let found = found.map(str::to_owned).map_err(str::to_owned);
-    ProbeCheck { name: name.into(), found, millis }
+    ProbeCheck { name: name.into(), needed: true, found, millis }
 }
 
 pub fn healthy() -> Probe {

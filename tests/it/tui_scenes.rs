@@ -10,7 +10,9 @@ use breakglass::tui::keymap::Key;
 use breakglass::tui::model::Model;
 use breakglass::tui::msg::Msg;
 
-use crate::tui_models::{NOW, Stage, path_direct, session, session_id, snapshot, targets};
+use crate::tui_models::{
+    NOW, Stage, path_direct, session, session_id, session_without_path, snapshot, targets,
+};
 
 fn path_none() -> Reply {
     let considered = |provider: &str, why: &str| Considered {
@@ -70,6 +72,8 @@ fn hostile() -> Stage {
         session.reason = nasty.clone();
         session.command = session.command.as_ref().map(|_| nasty.clone());
         session.path.why = nasty.clone();
+        session.audience = vec![nasty.clone()];
+        session.path_lost = session.path_lost.as_ref().map(|_| nasty.clone());
         for step in &mut session.steps {
             step.label = nasty.clone();
             step.detail = Some(nasty.clone());
@@ -149,7 +153,8 @@ pub fn gallery() -> Vec<(&'static str, Model)> {
         .into_iter()
         .chain(opening())
         .chain(others())
-        .chain(crate::tui_scenes_people::all());
+        .chain(crate::tui_scenes_people::all())
+        .chain(crate::tui_scenes_providers::all());
     scenes.map(|(name, stage)| (name, stage.model)).collect()
 }
 
@@ -167,6 +172,11 @@ fn sessions() -> Scenes {
         ("sessions", Stage::with(usual())),
         ("sessions active", Stage::with(usual()).key(Key::Down)),
         ("sessions active with traffic", with_traffic()),
+        ("sessions path lost", {
+            let mut sessions = usual();
+            sessions.insert(1, session_without_path(5, "billing-replica"));
+            down(Stage::with(sessions), 4)
+        }),
         ("sessions activating", down(Stage::with(usual()), 2)),
         ("sessions ending", down(Stage::with(usual()), 3)),
         ("sessions ended", down(Stage::with(usual()), 4)),

@@ -7,7 +7,8 @@ mod identity;
 
 use super::Check;
 use super::facts::{Entry, EntryKind, Facts};
-use crate::domain::provider::Health;
+use crate::cli::words::Times;
+use crate::domain::provider::{Health, ProviderKind};
 use crate::protocol::{AuditVerdict, EngineView, ProviderView};
 pub(super) use host::{PROGRAMS, kills_at_logout};
 
@@ -207,7 +208,9 @@ fn engine(facts: &Facts) -> Vec<Check> {
         ),
     });
     checks.push(audit_chain(found.verdict.as_ref()));
-    checks.extend(found.providers.iter().map(provider));
+    let times = Times::at_wall(facts.wall, view.wall_offset_millis);
+    checks.extend(found.providers.iter().map(|view| provider(view, &times)));
+    checks.extend(ssh_program(facts, &found.providers));
     checks.extend(identity::all(found));
     checks
 }
@@ -246,19 +249,51 @@ fn alarms(view: &EngineView) -> Check {
     }
 }
 
-fn provider(view: &ProviderView) -> Check {
+fn provider(view: &ProviderView, times: &Times) -> Check {
     let name = format!("provider {}", view.id);
     let fix = format!("breakglass providers validate {}", view.id);
     match &view.health {
         _ if !view.enabled => Check::ok(&name, "disabled, so no new session gets a path here"),
-        Health::Healthy => Check::ok(&name, "healthy"),
+        Health::Healthy => key_end(view, times).unwrap_or_else(|| Check::ok(&name, "healthy")),
         Health::Degraded { why } => Check::warn(&name, format!("degraded: {why}"), fix),
         Health::Down { why } => Check::fail(&name, format!("down: {why}"), fix),
     }
 }
 
+/// A key that ends soon, while what it is for still works.
+fn key_end(view: &ProviderView, times: &Times) -> Option<Check> {
+    let at = view.validation.as_ref()?.key_expires_at?;
+    let left = times.left(at);
+    let fix = format!("breakglass providers rotate-key {} --key-file FILE", view.id);
+    let name = format!("provider {}", view.id);
+    match left.as_seconds() {
+        0 => Some(Check::fail(&name, "its key has expired", fix)),
+        seconds if seconds < KEY_SECONDS_GOOD => {
+            Some(Check::warn(&name, format!("its key ends in {left}"), fix))
+        }
+        _ => None,
+    }
+}
+
+/// A bastion is reached by the program `ssh`. Where the engine is the host's, its own search path
+/// counts, which is not ours to see.
+fn ssh_program(facts: &Facts, providers: &[ProviderView]) -> Option<Check> {
+    let bastion = providers.iter().find(|view| view.kind == ProviderKind::Ssh && view.enabled)?;
+    if facts.of_host {
+        return None;
+    }
+    Some(if facts.programs.contains("ssh") {
+        Check::ok("ssh", "found; bastions are reached by it")
+    } else {
+        let detail = format!("provider {} is reached by `ssh`, which is not in PATH", bastion.id);
+        Check::fail("ssh", detail, "install it: apt install openssh-client")
+    })
+}
+
 /// What the engine does not tell is no complaint.
 const UNTOLD: &str = "not told to who is signed in here, or not: breakglass whoami";
+/// Two weeks: a key that ends sooner is worth a word.
+const KEY_SECONDS_GOOD: u64 = 14 * 24 * 60 * 60;
 const MEBIBYTE: u64 = 1 << 20;
 const FREE_MEBIBYTES_MIN: u64 = 50;
 const FREE_MEBIBYTES_GOOD: u64 = 500;

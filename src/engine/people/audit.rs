@@ -6,7 +6,7 @@ use crate::domain::account::Account;
 use crate::domain::audit_event::{AuditDraft, Object, Outcome};
 use crate::domain::email::Email;
 use crate::domain::id::IdpId;
-use crate::domain::identity_provider::Probe;
+use crate::domain::probe::Probe;
 use crate::engine::chronicle;
 use crate::engine::shared::{Shared, Who};
 
@@ -84,7 +84,7 @@ pub(super) fn of_account(account: &Account) -> Value {
 
 /// What a look at an identity provider showed, as evidence.
 pub(super) fn evidence(idp: &IdpId, probe: Option<&Probe>) -> Value {
-    let check = |check: &crate::domain::identity_provider::ProbeCheck| {
+    let check = |check: &crate::domain::probe::ProbeCheck| {
         let (ok, said) = match &check.found {
             Ok(said) => (true, said),
             Err(said) => (false, said),

@@ -40,10 +40,12 @@ use tokio::sync::MutexGuard as AsyncGuard;
 pub(super) use desk::Desk;
 pub(super) use prober::{LOOK_MAX, look_at};
 pub(super) use records::{Kept, load};
+pub(super) use vault::report as vault_report;
 
 use crate::clock;
 use crate::domain::id::IdpId;
-use crate::domain::identity_provider::{IdpHealth, IdpSettings, Probe};
+use crate::domain::identity_provider::{IdpHealth, IdpSettings};
+use crate::domain::probe::Probe;
 use crate::domain::sign_in::{SignIn, Token};
 use crate::domain::time::{Span, Timestamp};
 use crate::identity::SingleSignOn;
@@ -147,6 +149,11 @@ impl People {
     /// Returns whose token this is, and notes that it was used.
     pub fn use_token(&self, token: &Token, origin: &Origin, now: Timestamp) -> Option<Shown> {
         self.sign_ins().use_now(token, origin, &self.boot_id, now)
+    }
+
+    /// Where secrets rest.
+    pub fn vault(&self) -> &dyn Vault {
+        &*self.vault
     }
 
     /// How somebody stands who is not signed in.

@@ -10,7 +10,8 @@ use tokio::time::{Duration, timeout};
 
 use super::{audit, desk::Desk};
 use crate::domain::id::IdpId;
-use crate::domain::identity_provider::{IdpHealth, IdpSettings, Probe, ProbeCheck};
+use crate::domain::identity_provider::{IdpHealth, IdpSettings};
+use crate::domain::probe::{Probe, ProbeCheck};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::interpreter::Update;
 use crate::engine::reading::record;
@@ -43,7 +44,10 @@ pub(in crate::engine) async fn look_at(
 fn silent(at: Timestamp, limit: Duration) -> Probe {
     let found = Err(format!("no answer within {} seconds", limit.as_secs()));
     let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-    Probe { at, checks: vec![ProbeCheck { name: "discovery".to_owned(), found, millis }] }
+    Probe {
+        at,
+        checks: vec![ProbeCheck { name: "discovery".to_owned(), needed: true, found, millis }],
+    }
 }
 
 /// Keeps what a look showed. Where somebody's health is another than before, the audit has it.

@@ -96,7 +96,7 @@ impl Desk {
 }
 
 /// What an operator reads when the vault says no.
-pub(super) fn report(error: &VaultError) -> Report {
+pub(in crate::engine) fn report(error: &VaultError) -> Report {
     match error {
         VaultError::Locked => Report::of(Kind::Unavailable, error).hint("breakglass vault unlock"),
         VaultError::Refused => Report::of(Kind::Denied, error).hint("try again"),

@@ -5,7 +5,8 @@
 
 use super::Shared;
 use crate::clock::{self, Stopwatch};
-use crate::domain::identity_provider::{IdpSettings, Probe, ProbeCheck};
+use crate::domain::identity_provider::IdpSettings;
+use crate::domain::probe::{Probe, ProbeCheck};
 use crate::domain::text::{counted, shown};
 use crate::domain::time::{Span, Timestamp};
 use crate::http::{Answer, Request};
@@ -85,7 +86,7 @@ async fn ask(shared: &Shared, url: &str) -> Result<Answer, String> {
 }
 
 fn check(name: &str, found: Result<String, String>, watch: Stopwatch) -> ProbeCheck {
-    ProbeCheck { name: name.to_owned(), found, millis: watch.elapsed().as_millis() }
+    ProbeCheck { name: name.to_owned(), needed: true, found, millis: watch.elapsed().as_millis() }
 }
 
 /// Compares the clocks of the identity provider and of this host.

@@ -92,6 +92,7 @@ impl Flavour {
                 leaves: part.leaves().map(ToOwned::to_owned),
                 expires: expires(part, order.needed_until),
                 lives: Lives::InTheWorld,
+                remade: part.carries(),
                 needs: sketch.needs.to_vec(),
                 undo_after: sketch.undo_after.map(<[StepIndex]>::to_vec),
                 settle: if part.leaves().is_some() { world.pace().settle } else { Span::ZERO },

@@ -30,21 +30,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, sleep};
 
 pub use flavour::Flavour;
 pub use part::Part;
 pub use weather::{Landing, NoWeather, Weather};
 pub use world::{Pace, World};
 
-use super::{
-    Applied, DialError, Dialed, Looked, Made, Order, Provider, ProviderError, StepCall, Undone,
-};
+use super::{DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall};
 use crate::clock;
 use crate::domain::artifact::Artifact;
 use crate::domain::id::{ProviderId, TargetId};
-use crate::domain::provider::{Health, ProviderKind};
-use crate::domain::time::Span;
-use crate::session::PlannedStep;
+use crate::domain::probe::{Probe, ProbeCheck};
+use crate::domain::provider::{Health, ProviderKind, Validation};
+use crate::domain::time::{Span, Timestamp};
+use crate::session::{Applied, Looked, PlannedStep, Undone};
 use flavour::Action;
 use world::Thing;
 
@@ -205,11 +206,50 @@ impl Provider for Simulated {
             .map_err(|error| DialError::Other { address, why: error.to_string() })
     }
 
+    async fn watch(&self, steps: &[Made], _trouble: mpsc::Sender<String>) -> Lost {
+        let carrying = steps.iter().filter_map(|made| {
+            let action = Action::deserialize(&made.step.action).ok()?;
+            let marker = made.artifact.as_ref()?.name.parse().ok()?;
+            let place = self.world.place(&self.id, action.part, &marker);
+            action.part.carries().then_some((made.index, action, place))
+        });
+        let carrying: Vec<_> = carrying.collect();
+        loop {
+            sleep(WATCH_EVERY).await;
+            for (step, action, place) in &carrying {
+                let drops = self.world.weather(&action.target) == Weather::Drops(action.part);
+                if drops && self.world.once_in(DROPS_ONCE_IN) {
+                    self.world.remove(place).ok();
+                }
+                // What cannot be read is not surely gone.
+                if matches!(self.world.see(place), Ok(None)) {
+                    let what = action.part.leaves().unwrap_or("part");
+                    return Lost { step: *step, why: format!("the {what} went offline") };
+                }
+            }
+        }
+    }
+
     async fn check(&self) -> Health {
         if self.standing.can_serve() {
             self.world.take_its_time().await;
         }
         self.standing.clone()
+    }
+
+    async fn validate(&self, now: Timestamp) -> Validation {
+        let watch = clock::Stopwatch::start();
+        let found = match self.check().await {
+            Health::Healthy => Ok("it is there, as far as anything in a drill is".to_owned()),
+            Health::Degraded { why } | Health::Down { why } => Err(why),
+        };
+        let (needed, millis) = (!self.standing.can_serve(), watch.elapsed().as_millis());
+        let check = ProbeCheck { name: "answers".to_owned(), needed, found, millis };
+        Validation { probe: Probe { at: now, checks: vec![check] }, key_expires_at: None }
+    }
+
+    fn audience(&self, _: &Order) -> Vec<String> {
+        vec!["nobody: it is simulated".to_owned()]
     }
 }
 
@@ -294,6 +334,9 @@ fn artifact(thing: &Thing) -> Artifact {
 
 const DAMAGED: &str = "the step's parameters are damaged";
 const UNREADABLE: &str = "the files of the drill cannot be used";
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How often something drops, in times that it is looked at.
+const DROPS_ONCE_IN: u64 = 15;
 /// How often flaky weather strikes.
 const FLAKY_ONCE_IN: u64 = 3;
 

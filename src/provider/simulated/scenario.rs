@@ -2,7 +2,7 @@
 //!
 //! Two customers use the same private range; one provider is down and one is switched off; and the
 //! targets whose names say so have weather: a removal that gets stuck, a route that is refused, an
-//! answer that never comes.
+//! answer that never comes, a path that drops.
 
 use std::io;
 use std::path::Path;
@@ -107,7 +107,8 @@ impl SiteLine {
     fn site(&self) -> Result<Site, Mistake> {
         let providers = self.providers.iter().map(|id| id.parse()).collect::<Result<_, _>>()?;
         let (id, name) = (self.id.parse()?, self.name.to_owned());
-        Ok(Site { id, name, private_ranges: vec![self.range.parse()?], providers })
+        let private_ranges = vec![self.range.parse()?];
+        Ok(Site { id, name, private_ranges, providers, launcher: None })
     }
 }
 
@@ -225,6 +226,10 @@ const TARGETS: &[TargetLine] = &[
     under(
         Weather::Slow,
         calm("slow-telemetry", "Telemetry, slow API", "lumen", Mongodb, "10.20.3.40:27017"),
+    ),
+    under(
+        Weather::Drops(Part::Device),
+        calm("restless-turbine", "Turbine, path drops", "lumen", Tcp, "10.20.3.60:502"),
     ),
     calm("northwind-orders-db", "Orders database", "northwind", Mysql, "10.40.1.5:3306"),
     calm("northwind-shop", "Shop front", "northwind", Http, "10.40.1.80:80"),

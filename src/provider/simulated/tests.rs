@@ -86,7 +86,9 @@ impl Path {
         let mut made = vec![];
         for (number, step) in self.steps.iter().take(count).enumerate() {
             match provider.apply(self.call(number)).await {
-                Applied::Applied(artifact) => made.push(Made { step: step.clone(), artifact }),
+                Applied::Applied(artifact) => {
+                    made.push(Made { index: made.len(), step: step.clone(), artifact })
+                }
                 other => panic!("{}: {other:?}", step.label),
             }
         }
@@ -243,6 +245,24 @@ async fn a_path_of_which_a_part_is_gone_carries_nothing() {
     stand.provider.undo(path.call(5)).await;
     let error = stand.provider.dial(&made).await.unwrap_err().to_string();
     assert_eq!(error, "cannot connect to `10.20.0.7:5432`: the access of the path is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_goes_is_noticed_and_named() {
+    let stand = Stand::new(Flavour::Tailscale, INSTANT);
+    let path = stand.session("ledger", "harbour", 1);
+    let made = path.apply(&stand.provider, 6).await;
+    assert!(made[4].step.remade && !made[1].step.remade, "a key is spent");
+    let (trouble, _) = tokio::sync::mpsc::channel(1);
+    let an_hour = std::time::Duration::from_secs(3_600);
+    let watch = stand.provider.watch(&made, trouble.clone());
+    assert!(tokio::time::timeout(an_hour, watch).await.is_err(), "it is all there");
+    stand.provider.undo(path.call(4)).await;
+    let lost = Lost { step: 4, why: "the device went offline".to_owned() };
+    assert_eq!(stand.provider.watch(&made, trouble.clone()).await, lost);
+    path.apply(&stand.provider, 5).await;
+    stand.weather("drops route");
+    assert_eq!(stand.provider.watch(&made, trouble).await.step, 5);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Weather is a line of words in a file, so that a person can change it while a drill runs:
 //! `calm`, `slow`, `flaky`, `refuses route`, `times-out device`, `loses connector`,
-//! `late resource`, `stuck device`.
+//! `late resource`, `stuck device`, `drops device`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,6 +25,8 @@ pub enum Weather {
     Silent(Part, Landing),
     /// This part cannot be taken back.
     Stuck(Part),
+    /// This part goes now and then while it is used.
+    Drops(Part),
 }
 
 /// What became of a change that was never answered.
@@ -40,7 +42,7 @@ pub enum Landing {
 
 /// The text names no weather.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("weather is `calm`, `slow`, `flaky`, or `refuses`, `stuck`, `late` ... and a part")]
+#[error("weather is `calm`, `slow`, `flaky`, or `refuses`, `stuck`, `drops` ... and a part")]
 pub struct NoWeather;
 
 impl FromStr for Weather {
@@ -61,6 +63,7 @@ impl FromStr for Weather {
             "late" => Ok(Self::Silent(part, Landing::Late)),
             "loses" => Ok(Self::Silent(part, Landing::Never)),
             "stuck" => Ok(Self::Stuck(part)),
+            "drops" => Ok(Self::Drops(part)),
             _ => Err(NoWeather),
         }
     }
@@ -77,6 +80,7 @@ impl fmt::Display for Weather {
             Self::Silent(part, Landing::Late) => ("late", part),
             Self::Silent(part, Landing::Never) => ("loses", part),
             Self::Stuck(part) => ("stuck", part),
+            Self::Drops(part) => ("drops", part),
         };
         write!(f, "{word} {}", part.as_str())
     }
@@ -97,6 +101,7 @@ mod tests {
             "late resource",
             "loses connector",
             "stuck device",
+            "drops device",
         ] {
             assert_eq!(text.parse::<Weather>().unwrap().to_string(), text);
         }

@@ -22,13 +22,13 @@ fn a_restart_adopts_what_was_active() {
     story.tell(1, applied(0));
     story.tell(2, applied(1));
     assert_eq!(story.tell(300, Fact::Restarted), "look 0; until 602");
-    assert!(story.session.is_adopting());
+    assert!(story.session.is_mending());
     assert_eq!(story.tell(301, look_failed(0)), "until 306");
     assert_eq!(story.wait(306), "look 0; until 602");
     // What died with the engine is made again, as it was, once what it needs was seen.
     assert_eq!(story.tell(307, found(0)), "start 1; apply 1 as key k1; until 602");
     assert_eq!(story.tell(308, applied(1)), "until 602");
-    assert!(!story.session.is_adopting());
+    assert!(!story.session.is_mending());
     let since: Vec<_> = receipt(&story.session).iter().map(|line| line.made_at).collect();
     assert_eq!(since, [second(1), second(2)], "made then, and made again since");
     assert_eq!(story.wait(602), "lease-expired; start undo 1; undo 1");

@@ -137,6 +137,8 @@ pub enum Context {
     Code,
     /// Something to read.
     Note,
+    /// What was left behind.
+    Sweep,
 }
 
 /// What a key means.
@@ -173,6 +175,11 @@ pub enum Action {
     Toggle,
     Check,
     Remove,
+    AddProvider,
+    EditProvider,
+    RotateKey,
+    Sweep,
+    RemoveOrphans,
     Verify,
     NextField,
     PreviousField,

@@ -26,9 +26,13 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[In::Sessions], &[Key::Char('e')], Action::End, "end", "end the session (asks first)", "end"),
     binding(&[In::Sessions], &[Key::Char('x')], Action::Extend, "extend", "let the session run longer", "extend"),
     // Providers
+    binding(&[In::Providers], &[Key::Char('a')], Action::AddProvider, "add", "add a provider: it is looked at before it is saved", "add"),
+    binding(&[In::Providers], &[Key::Char('e')], Action::EditProvider, "edit", "change the provider's settings", "change"),
     binding(&[In::Providers], &[Key::Char('t')], Action::Toggle, "on/off", "switch the provider on or off (asks first)", "toggle"),
-    binding(&[In::Providers], &[Key::Char('c')], Action::Check, "check", "look at the provider's health now", "check"),
+    binding(&[In::Providers], &[Key::Char('c')], Action::Check, "check", "see what can be done at the provider, ability by ability", "check"),
+    binding(&[In::Providers], &[Key::Char('K')], Action::RotateKey, "new key", "give the provider another key, once it is seen to work", "new-key"),
     binding(&[In::Providers], &[Key::Char('D')], Action::Remove, "remove", "remove the provider (asks first)", "remove"),
+    binding(&[In::Providers], &[Key::Char('S')], Action::Sweep, "sweep", "list what was left behind and belongs to no session", "sweep"),
     // Break-Glass Users
     binding(&[In::Users], &[Key::Char('e')], Action::Edit, "edit", "edit the list: add and remove, then one save", "edit"),
     binding(&[In::Users], &[Key::Char('p')], Action::Prove, "prove", "show that your own password works", "prove"),
@@ -145,6 +149,13 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[In::Code], &[Key::Char('y')], Action::CopyCode, "copy", "copy the code", ""),
     binding(&[In::Code], &[Key::Esc], Action::Back, "done", "away with it: it cannot be shown again", ""),
     binding(&[In::Note], &[Key::Esc, Key::Enter, Key::Char('q'), Key::Ctrl('c')], Action::Back, "go on", "go on", ""),
+    // What was left behind
+    binding(&[In::Sweep], &[Key::Char('D')], Action::RemoveOrphans, "remove all", "remove all of it (asks first), and look again", ""),
+    binding(&[In::Sweep], &[Key::Up, Key::Char('k')], Action::Up, "", "up", ""),
+    binding(&[In::Sweep], &[Key::Down, Key::Char('j')], Action::Down, "", "down", ""),
+    binding(&[In::Sweep], &[Key::PageUp, Key::Ctrl('b')], Action::PageUp, "", "a page up", ""),
+    binding(&[In::Sweep], &[Key::PageDown, Key::Ctrl('f')], Action::PageDown, "", "a page down", ""),
+    binding(&[In::Sweep], &[Key::Esc, Key::Enter, Key::Char('q'), Key::Ctrl('c')], Action::Back, "back", "back", ""),
     // Help
     binding(&[In::HelpSearch], &[Key::Enter], Action::Accept, "keep", "keep the search", ""),
     binding(&[In::HelpSearch], &[Key::Esc, Key::Ctrl('c')], Action::Back, "clear", "clear the search", ""),

@@ -77,5 +77,6 @@ fn dialog_contexts(dialog: &Dialog) -> &'static [Context] {
         Dialog::Form(_) => &[In::Form, In::Everywhere],
         Dialog::Code(_) => &[In::Code, In::Everywhere],
         Dialog::Note(_) => &[In::Note, In::Everywhere],
+        Dialog::Sweep(_) => &[In::Sweep, In::Everywhere],
     }
 }

@@ -4,11 +4,12 @@ use super::form::Form;
 use super::open::OpenForm;
 use crate::domain::email::Email;
 use crate::domain::id::{IdpId, ProviderId, SessionId};
-use crate::domain::identity_provider::Probe;
+use crate::domain::probe::Probe;
+use crate::domain::provider::ProviderSettings;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::error::Report;
-use crate::protocol::AuditVerdict;
+use crate::protocol::{AuditVerdict, SweepView};
 use crate::tui::keymap::Context;
 use crate::tui::widgets::field::Field;
 
@@ -35,6 +36,8 @@ pub enum Dialog {
     Code(OneTimeCode),
     /// Something to read.
     Note(Note),
+    /// What was left behind.
+    Sweep(SweepDialog),
 }
 
 /// A few fields to fill in, and what for.
@@ -63,6 +66,20 @@ pub enum Filling {
     Redeem,
     /// To add an identity provider; what the look at it showed, where it is not healthy.
     AddIdp(Option<Probe>),
+    /// To add a provider, or to change the one that is known.
+    Provider {
+        /// How it is now, where there is one.
+        known: Option<Box<ProviderSettings>>,
+        /// What the look at it showed, where something is missing.
+        looked: Option<Probe>,
+    },
+    /// To give this provider another key.
+    RotateKey {
+        /// Which.
+        provider: ProviderId,
+        /// What the look with that key showed, where something is missing.
+        looked: Option<Probe>,
+    },
     /// To show that a switch of enforcement is meant, by typing the identity provider's name.
     NameToEnforce {
         /// Which.
@@ -97,6 +114,23 @@ pub struct Note {
     pub title: &'static str,
     /// One paragraph each.
     pub texts: Vec<String>,
+}
+
+/// What was left behind and belongs to no session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepDialog {
+    /// What was found, and what became of it.
+    pub view: SweepView,
+    /// How many lines are scrolled away.
+    pub scroll: usize,
+}
+
+impl SweepDialog {
+    /// How many things are still there.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.view.orphans.iter().filter(|orphan| orphan.removed != Some(Ok(()))).count()
+    }
 }
 
 /// A question with its answers. The first answer is the safe one, and the one marked at first.
@@ -143,6 +177,8 @@ pub enum Question {
     RemoveOperator(Email),
     /// Whether to sign out.
     Logout,
+    /// Whether to remove so many things that were left behind.
+    RemoveOrphans(usize),
 }
 
 /// An answer to a question.

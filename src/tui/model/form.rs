@@ -61,6 +61,12 @@ impl Entry {
         Self { label, input: Input::Secret(SecretField::default()), about, optional: false }
     }
 
+    /// A text of several lines that is not seen: a private key.
+    #[must_use]
+    pub fn lines(label: &'static str, about: &'static str) -> Self {
+        Self { input: Input::Secret(SecretField::of_lines()), ..Self::secret(label, about) }
+    }
+
     /// One of a few words.
     #[must_use]
     pub const fn choice(

@@ -175,12 +175,17 @@ impl Providers {
                 .any(|text| sessions::holds(text, &needle))
         };
         let mut shown: Vec<&ProviderView> = self.all.iter().filter(fits).collect();
+        let key_ends = |provider: &&ProviderView| {
+            provider.validation.as_ref().and_then(|validation| validation.key_expires_at)
+        };
         match self.rows.sort.column {
             1 => shown.sort_by(|one, other| one.label.cmp(&other.label)),
             2 => shown.sort_by_key(|provider| !provider.health.can_serve()),
             3 => shown.sort_by_key(|provider| !provider.enabled),
-            4 => shown.sort_by_key(|provider| provider.latency_millis.unwrap_or(u64::MAX)),
-            5 => shown.sort_by_key(|provider| std::cmp::Reverse(provider.sessions)),
+            4 => shown.sort_by_key(|provider| std::cmp::Reverse(provider.checked_at)),
+            5 => shown.sort_by_key(|provider| provider.latency_millis.unwrap_or(u64::MAX)),
+            6 => shown.sort_by_key(|provider| (key_ends(provider).is_none(), key_ends(provider))),
+            7 => shown.sort_by_key(|provider| std::cmp::Reverse(provider.sessions)),
             _ => {}
         }
         if self.rows.sort.reversed {
@@ -192,7 +197,7 @@ impl Providers {
 }
 
 /// How many columns the list of providers has.
-pub const PROVIDER_COLUMNS: usize = 6;
+pub const PROVIDER_COLUMNS: usize = 8;
 
 impl Model {
     /// Makes the model of a face that has heard nothing yet.

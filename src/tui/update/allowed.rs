@@ -4,6 +4,7 @@
 //! engine decides in the end: this is for a kinder answer.
 
 mod people;
+mod providers;
 
 pub use people::sees_lists;
 
@@ -20,12 +21,22 @@ use crate::tui::model::{Link, Model, Tab};
 /// The reason, as one line for the operator.
 pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
     match action {
-        Action::Open | Action::Check | Action::Verify => answers(model),
+        Action::Open | Action::Verify => answers(model),
+        Action::Check => providers::allowed(model, action),
+        Action::RemoveOrphans => match &model.dialog {
+            Some(Dialog::Sweep(dialog)) if dialog.left() > 0 => answers(model),
+            _ => Err("nothing is left".to_owned()),
+        },
         Action::End => end(model),
         Action::Extend => extend(model),
         Action::Retry => retry(model),
         Action::Copy => copy(model),
-        Action::Toggle | Action::Remove => provider(model, action),
+        Action::Toggle
+        | Action::Remove
+        | Action::EditProvider
+        | Action::RotateKey
+        | Action::AddProvider
+        | Action::Sweep => providers::allowed(model, action),
         Action::Suspend => suspend(model),
         Action::Sort | Action::ColumnLeft | Action::ColumnRight if model.tab == Tab::Audit => {
             Err("the audit has one order, that of the chain".to_owned())
@@ -164,17 +175,6 @@ fn copy(model: &Model) -> Result<(), String> {
         }
         Some(_) => Err("there is nothing to copy: the session is over".into()),
         None => Err("there is nothing to copy".into()),
-    }
-}
-
-fn provider(model: &Model, action: Action) -> Result<(), String> {
-    answers(model)?;
-    let Some(provider) = model.providers.selected() else {
-        return Err("there is no provider here".into());
-    };
-    match (&provider.keep, action) {
-        (Some(why), Action::Remove) => Err(format!("{} cannot be removed: {why}", provider.id)),
-        _ => Ok(()),
     }
 }
 

@@ -43,6 +43,7 @@ pub fn run(model: &mut Model, dialog: Dialog, action: Action) -> Vec<Effect> {
             model.dialog = (action != Action::Back).then_some(Dialog::Code(code));
             effects
         }
+        Dialog::Sweep(dialog) => super::providers::sweep_key(model, dialog, action),
         Dialog::Note(note) => {
             model.dialog = (action != Action::Back).then_some(Dialog::Note(note));
             vec![]
@@ -142,6 +143,7 @@ fn answered(model: &mut Model, question: Question, answer: Answer) -> Vec<Effect
             let command = Command::RemoveProvider { provider: provider.clone() };
             vec![Effect::Call(command, Purpose::Provider(provider))]
         }
+        (Question::RemoveOrphans(_), _) => super::providers::sweep(model, true),
         (Question::LeaveDrill, _) => vec![Effect::Quit(Leave::EndedAll)],
         (
             question @ (Question::Enforce { .. }

@@ -229,6 +229,10 @@ pub fn answer(model: &mut Model, purpose: Purpose, answer: Result<Reply, Report>
             | Purpose::Whoami),
             answer,
         ) => super::people::answer(model, purpose, answer),
+        (purpose @ (Purpose::ValidateProvider(_) | Purpose::Sweep), Ok(reply)) => {
+            super::providers::answered(model, &purpose, reply);
+            vec![]
+        }
         (_, Ok(Reply::Session(session))) => session_changed(model, *session),
         (_, Ok(Reply::Providers(all))) => {
             providers(model, all);

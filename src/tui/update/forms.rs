@@ -2,7 +2,7 @@
 
 use super::engine::one_line;
 use super::gate::{read_email, read_twice};
-use super::{idp_form, users};
+use super::{idp_form, provider_form, providers, users};
 use crate::domain::role::Role;
 use crate::domain::secret::Secret;
 use crate::error::Report;
@@ -37,6 +37,8 @@ pub fn open(model: &mut Model, what: Filling, text: &str) {
             Entry::secret("new again", ""),
         ],
         Filling::AddIdp(_) => idp_form::entries(),
+        Filling::Provider { known, .. } => provider_form::entries(known.as_deref()),
+        Filling::RotateKey { .. } => vec![Entry::lines("key", NEW_KEY)],
         Filling::NameToEnforce { .. } | Filling::NameToSave { .. } => {
             vec![Entry::text("name", "", "")]
         }
@@ -97,6 +99,10 @@ fn send(model: &mut Model, mut dialog: Box<FormDialog>) -> Vec<Effect> {
         }
         Filling::Redeem => redeem(form),
         Filling::AddIdp(probe) => idp_form::command(form, probe.is_some()),
+        Filling::Provider { known, .. } => provider_form::command(form, known.as_deref()),
+        Filling::RotateKey { provider, .. } => {
+            Some(Command::RotateKey { provider: provider.clone(), key: form.secret(0) })
+        }
         Filling::NameToEnforce { idp, .. } => named(form, idp.as_str()).map(|name| {
             Command::Idp(IdpAsk::Enforce { idp: idp.clone(), on: true, confirm: Some(name) })
         }),
@@ -152,6 +158,9 @@ pub fn answered(model: &mut Model, number: u64, answer: Result<Reply, Report>) -
 }
 
 fn done(model: &mut Model, mut dialog: Box<FormDialog>, reply: Reply) {
+    if let Reply::Validation(view) = reply {
+        return providers::filled(model, dialog, *view);
+    }
     let tell = |model: &mut Model, text: String| {
         model.messages.tell(model.now, Severity::Info, text);
     };
@@ -246,4 +255,5 @@ fn role_at(at: usize) -> Role {
 const ROLES: [&str; 3] = ["Member", "Admin", "Owner"];
 const ROLES_ABOUT: &str = "Member: own sessions. Admin: also lists, providers, the whole audit. \
                            Owner: also operators and roles.";
+const NEW_KEY: &str = "a private key, pasted whole; the old one stays until this one works";
 const PASSWORD_RULE: &str = "15 characters or more; no other rule but that it is hard to guess";

@@ -14,6 +14,8 @@ mod open;
 mod operators;
 mod pane;
 mod people;
+mod provider_form;
+mod providers;
 mod users;
 
 use super::keymap::{self, Action, Key};

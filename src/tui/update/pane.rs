@@ -37,6 +37,9 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
             model.dialog = Some(Dialog::Verdict(None));
             return vec![Effect::Call(Command::AuditVerify, Purpose::Verify)];
         }
+        Action::AddProvider | Action::EditProvider | Action::RotateKey | Action::Sweep => {
+            return super::providers::run(model, action);
+        }
         Action::End | Action::Extend | Action::Toggle | Action::Remove => ask(model, action),
         Action::Help => {
             let contexts = model.contexts();
@@ -278,8 +281,8 @@ fn check(model: &mut Model) -> Vec<Effect> {
         return vec![];
     };
     model.messages.tell(model.now, Severity::Info, format!("checking {provider}"));
-    let command = Command::CheckProvider { provider: provider.clone() };
-    vec![Effect::Call(command, Purpose::Provider(provider))]
+    let command = Command::ValidateProvider { provider: provider.clone() };
+    vec![Effect::Call(command, Purpose::ValidateProvider(provider))]
 }
 
 /// Asks for what lies behind the last row once the cursor comes near it.

@@ -60,7 +60,7 @@ fn word(model: &Model, question: &Question, answer: Answer) -> &'static str {
         (Question::End(_), Answer::Do) => "end the session",
         (Question::Switch { on: true, .. }, Answer::Do) => "switch on",
         (Question::Switch { on: false, .. }, Answer::Do) => "switch off",
-        (Question::Remove(_), Answer::Do) => "remove",
+        (Question::Remove(_) | Question::RemoveOrphans(_), Answer::Do) => "remove",
         (Question::LeaveDrill, Answer::Do) => "leave the drill",
         (Question::Quit, Answer::Do) => "quit",
         (question, Answer::Do) => people::word(question),
@@ -77,6 +77,14 @@ fn asked(model: &Model, question: &Question) -> (String, Vec<String>) {
         Question::Remove(provider) => (
             format!("Remove {provider}?"),
             vec!["It leaves the configuration, and its secret leaves the vault.".to_owned()],
+        ),
+        Question::RemoveOrphans(count) => (
+            format!("Remove {}?", format::plural(*count, "thing")),
+            vec![
+                "Each bears the mark of this installation and belongs to no living session. It is \
+                 removed, and looked for until it is seen gone."
+                    .to_owned(),
+            ],
         ),
         Question::Quit => quit(model),
         Question::LeaveDrill => leave_drill(model),

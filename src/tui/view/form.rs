@@ -3,6 +3,7 @@
 use ratatui::layout::{Position, Rect};
 
 use super::{field, open, people};
+use crate::domain::probe::Probe;
 use crate::tui::layout;
 use crate::tui::model::Model;
 use crate::tui::model::dialog::{Filling, FormDialog, Note, OneTimeCode};
@@ -20,7 +21,8 @@ pub fn draw(model: &Model, dialog: &FormDialog, pen: &mut Pen<'_>) -> Option<Pos
     for text in texts {
         above.extend(wrap(&text, room).into_iter().map(|line| vec![part(Tone::Body, line)]));
     }
-    if let Filling::AddIdp(Some(probe)) = &dialog.what {
+    let looked = looked(&dialog.what);
+    if let Some(probe) = looked {
         above.extend(people::checks(probe, pen.signs, room));
     }
     let mut below = said(&dialog.form, room);
@@ -28,7 +30,7 @@ pub fn draw(model: &Model, dialog: &FormDialog, pen: &mut Pen<'_>) -> Option<Pos
     // What is explained gives way where the screen is low; fields and refusals do not.
     let most = usize::from(model.size.1.saturating_sub(2));
     let kept = most.saturating_sub(fields + below.len().max(2) + 4);
-    if let (Filling::AddIdp(Some(probe)), true) = (&dialog.what, kept < above.len()) {
+    if let (Some(probe), true) = (looked, kept < above.len()) {
         let wrong = wrap(probe.trouble().unwrap_or_default(), room).into_iter().take(2);
         below = wrong.map(|line| vec![part(Tone::Warn, line)]).collect();
     }
@@ -46,6 +48,16 @@ pub fn draw(model: &Model, dialog: &FormDialog, pen: &mut Pen<'_>) -> Option<Pos
     let cursor = entries(pen, rest, &dialog.form, true);
     pen.lines(below_of(rest, u16::try_from(fields + 1).unwrap_or(0)), &below, 0);
     cursor
+}
+
+/// What a look showed that keeps the form from being done.
+const fn looked(what: &Filling) -> Option<&Probe> {
+    match what {
+        Filling::AddIdp(looked)
+        | Filling::Provider { looked, .. }
+        | Filling::RotateKey { looked, .. } => looked.as_ref(),
+        _ => None,
+    }
 }
 
 /// Returns `area` without its first rows.

@@ -107,5 +107,6 @@ const fn title(context: Context) -> &'static str {
         Context::Form | Context::FormChoice => "A form",
         Context::Code => "A one-time code",
         Context::Note => "Something to read",
+        Context::Sweep => "What was left behind",
     }
 }

@@ -13,6 +13,7 @@ mod session;
 mod sessions;
 mod sign_in;
 mod sso;
+mod sweep;
 mod users;
 
 use ratatui::Frame;
@@ -91,6 +92,7 @@ fn over(model: &Model, dialog: &Dialog, pen: &mut Pen<'_>) -> Option<Position> {
         Dialog::Form(dialog) => form::draw(model, dialog, pen),
         Dialog::Code(code) => form::code(model, code, pen),
         Dialog::Note(note) => form::note(model, note, pen),
+        Dialog::Sweep(dialog) => sweep::draw(model, dialog, pen),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words of questions and forms about people.
 
 use crate::domain::id::IdpId;
-use crate::domain::identity_provider::Probe;
+use crate::domain::probe::Probe;
 use crate::protocol::IdpView;
 use crate::tui::format;
 use crate::tui::model::Model;
@@ -143,6 +143,24 @@ pub fn filling(model: &Model, what: &Filling) -> (String, Vec<String>) {
             };
             ("Add an identity provider".to_owned(), vec![text.to_owned()])
         }
+        Filling::Provider { known, looked } => {
+            let title = known.as_ref().map_or_else(
+                || "Add a provider".to_owned(),
+                |known| format!("Change {}", known.id),
+            );
+            let text = match looked {
+                None => "It is looked at before it is saved; nothing is changed there.",
+                Some(_) => "It is not saved: something that is needed is missing.",
+            };
+            (title, vec![text.to_owned()])
+        }
+        Filling::RotateKey { provider, looked } => {
+            let text = match looked {
+                None => "It is tried before the old one is dropped.",
+                Some(_) => "The old key stays: with this one something is missing.",
+            };
+            (format!("A new key for {provider}"), vec![text.to_owned()])
+        }
         Filling::NameToEnforce { idp, why } => {
             (format!("Enforce single sign-on at {idp}?"), vec![why.clone()])
         }
@@ -156,7 +174,8 @@ pub fn checks(probe: &Probe, signs: &Signs, width: usize) -> Vec<Line> {
     for check in &probe.checks {
         let (tone, sign, text) = match &check.found {
             Ok(found) => (Tone::Good, signs.good, found),
-            Err(wrong) => (Tone::Warn, signs.bad, wrong),
+            Err(wrong) if check.needed => (Tone::Warn, signs.bad, wrong),
+            Err(limit) => (Tone::Warn, "!", limit),
         };
         let text = format!("{}: {text} ({} ms)", check.name, check.millis);
         let text = crate::domain::text::shown(&text);

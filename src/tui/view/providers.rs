@@ -2,8 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::{detail_area, detail_lines, detail_title, labelled, split};
-use crate::domain::provider::Health;
+use super::{LABEL, detail_area, detail_lines, detail_title, labelled, people, split};
+use crate::domain::provider::{Health, ProviderSettings, ProviderSetup};
+use crate::domain::text;
 use crate::protocol::ProviderView;
 use crate::tui::format;
 use crate::tui::layout::Areas;
@@ -18,7 +19,9 @@ pub const COLUMNS: [Column; crate::tui::model::PROVIDER_COLUMNS] = [
     Column::new("KIND", 10).grow(1),
     Column::new("HEALTH", 11),
     Column::new("ON", 4),
+    Column::new("SEEN", 6).right(),
     Column::new("LATENCY", 8).right(),
+    Column::new("KEY", 5).right().from(72),
     Column::new("USED BY", 8).right().from(64),
 ];
 
@@ -34,7 +37,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         let rows = &model.providers.rows;
         let table = Table { columns: &COLUMNS, named: 2, sort: Some(rows.sort) };
         table.draw(pen, area, rows, |id| {
-            model.providers.get(id).map(|provider| cells(provider, signs)).unwrap_or_default()
+            let cells = |provider| cells(model, provider, signs);
+            model.providers.get(id).map(cells).unwrap_or_default()
         });
     }
     if let (Some(area), Some(provider)) = (detail, model.providers.selected()) {
@@ -50,7 +54,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
     }
 }
 
-fn cells(provider: &ProviderView, signs: &Signs) -> Vec<Part> {
+fn cells(model: &Model, provider: &ProviderView, signs: &Signs) -> Vec<Part> {
     let latency = provider.latency_millis.map(|millis| format!("{millis} ms")).unwrap_or_default();
     let used = match provider.sessions {
         0 => signs.dash.to_owned(),
@@ -62,9 +66,24 @@ fn cells(provider: &ProviderView, signs: &Signs) -> Vec<Part> {
         part(quiet, provider.label.clone()),
         health(provider, signs),
         part(quiet, if provider.enabled { "on" } else { "off" }),
+        part(Tone::Dim, seen(model, provider)),
         part(Tone::Dim, latency),
+        key(model, provider),
         part(quiet, used),
     ]
+}
+
+/// When it was last looked at: the time of day, which does not change while nothing happens.
+fn seen(model: &Model, provider: &ProviderView) -> String {
+    provider.checked_at.map_or_else(|| "never".to_owned(), |at| model.wall.minutes(at))
+}
+
+/// How long its key is good for, where that is known.
+fn key(model: &Model, provider: &ProviderView) -> Part {
+    let ends = provider.validation.as_ref().and_then(|validation| validation.key_expires_at);
+    let Some(ends) = ends else { return part(Tone::Dim, "") };
+    let days = ends.since(model.now).as_seconds() / DAY_SECONDS;
+    part(if days < KEY_DAYS_FEW { Tone::Warn } else { Tone::Dim }, format!("{days}d"))
 }
 
 fn health(provider: &ProviderView, signs: &Signs) -> Part {
@@ -82,6 +101,8 @@ pub fn lines(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
     if let Health::Degraded { why } | Health::Down { why } = &provider.health {
         lines.extend(labelled("health", Tone::Warn, why, width));
     }
+    lines.extend(abilities(model, provider, width));
+    lines.extend(settings(model, provider, width));
     let on = if provider.enabled {
         "on: it may carry new sessions"
     } else {
@@ -101,8 +122,60 @@ pub fn lines(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
         count => format!("{}, what is owed counted", format::plural(count, "session")),
     };
     lines.extend(labelled("used by", Tone::Body, &used, width));
+    let using = model.sessions.live().filter(|session| session.path.provider == provider.id);
+    for session in using.take(SESSIONS_SHOWN) {
+        let text = format!("{} {} {}", session.id.short(), session.target.name, session.state);
+        lines.extend(labelled("", Tone::Dim, &text, width));
+    }
+    for trouble in &provider.errors {
+        let text = format!("{} {}", model.wall.whole(trouble.at), trouble.text);
+        lines.extend(labelled("trouble", Tone::Warn, &text, width));
+    }
     if let Some(why) = &provider.keep {
         lines.extend(labelled("stays", Tone::Dim, why, width));
+    }
+    lines
+}
+
+/// What can be done there, ability by ability, and what to grant where something cannot.
+fn abilities(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
+    let Some(validation) = &provider.validation else { return vec![] };
+    let signs = Signs::of(model.look);
+    let lead = LABEL + 2;
+    let room = usize::from(width).saturating_sub(lead);
+    let checks = people::checks(&validation.probe, signs, room).into_iter();
+    let mut lines: Vec<Line> = checks
+        .map(|mut line| {
+            line.insert(0, part(Tone::Body, " ".repeat(lead)));
+            line
+        })
+        .collect();
+    if let Some(label) = lines.first_mut().and_then(|line| line.first_mut()) {
+        *label = part(Tone::Dim, format!("  {:<LABEL$}", "can"));
+    }
+    lines
+}
+
+/// Where it is, and what it signs in with.
+fn settings(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
+    let Some(ProviderSettings { setup: ProviderSetup::Ssh(setup), default, .. }) =
+        &provider.settings
+    else {
+        return vec![];
+    };
+    let mut lines = labelled("leads to", Tone::Body, &setup.destination.to_string(), width);
+    let expires = provider.validation.as_ref().and_then(|it| it.key_expires_at);
+    let until = expires.map(|at| format!(", good until {}", model.wall.whole(at)));
+    let key = match (&setup.destination.identity_file, setup.has_key) {
+        (_, true) => "in the vault".to_owned(),
+        (Some(path), false) => text::shown(&path.to_string_lossy()),
+        (None, false) => "your agent and files".to_owned(),
+    };
+    let key = format!("{key}{}", until.unwrap_or_default());
+    lines.extend(labelled("key", Tone::Body, &key, width));
+    if *default {
+        let serves = "private targets that belong to no site, too";
+        lines.extend(labelled("serves", Tone::Body, serves, width));
     }
     lines
 }
@@ -115,3 +188,9 @@ fn empty(model: &Model, pen: &mut Pen<'_>, body: Rect) {
     };
     pen.lines(body, &[vec![], vec![part(Tone::Body, format!("  {said}"))]], 0);
 }
+
+/// How many of the sessions that use it are named.
+const SESSIONS_SHOWN: usize = 5;
+const DAY_SECONDS: u64 = 86_400;
+/// From how few days on a key's end is a warning.
+const KEY_DAYS_FEW: u64 = 14;

@@ -53,6 +53,9 @@ pub fn lines(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
 fn access(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     let signs = Signs::of(model.look);
     let mut lines = vec![];
+    if let Some(lost) = &session.path_lost {
+        lines.extend(labelled("path", Tone::Warn, lost, width));
+    }
     if let Some(command) = &session.command {
         lines.extend(labelled("connect", Tone::Strong, command, width));
     }
@@ -106,6 +109,9 @@ fn about(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     let mut lines = labelled("reason", Tone::Body, &session.reason, width);
     lines.extend(labelled("target", Tone::Body, &what, width));
     lines.extend(labelled("path", Tone::Body, &path, width));
+    for other in &session.audience {
+        lines.extend(labelled("also by", Tone::Body, other, width));
+    }
     lines.extend(labelled("opened", Tone::Body, &opened, width));
     lines.extend(labelled("session", Tone::Dim, &session.id.short(), width));
     lines

@@ -49,7 +49,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
 
 fn cells(model: &Model, session: &SessionView, signs: &crate::tui::theme::Signs) -> Vec<Part> {
     let state = session.state;
-    let tone = Tone::of_state(state);
+    let tone = tone_of(session);
     let quiet = if state == SessionState::Ended { Tone::Dim } else { Tone::Body };
     let drill = if session.drill { "DRILL " } else { "" };
     let traffic = session.traffic;
@@ -61,7 +61,7 @@ fn cells(model: &Model, session: &SessionView, signs: &crate::tui::theme::Signs)
         format!("{}{down} {}{up}", signs.down, signs.up)
     };
     vec![
-        part(tone, format!("{} {state}", signs.state(state))),
+        part(tone, format!("{} {}", signs.state(state), word(session))),
         part(quiet, format!("{drill}{}", session.target.name)),
         part(quiet, session.path.provider.to_string()),
         part(quiet, left(model, session)),
@@ -69,6 +69,18 @@ fn cells(model: &Model, session: &SessionView, signs: &crate::tui::theme::Signs)
         part(Tone::Dim, model.wall.short(session.requested_at, model.now)),
         part(quiet, session.reason.clone()),
     ]
+}
+
+/// A session that works on its path is Active, and yet not to be relied on.
+const fn tone_of(session: &SessionView) -> Tone {
+    if session.path_lost.is_some() { Tone::Warn } else { Tone::of_state(session.state) }
+}
+
+fn word(session: &SessionView) -> String {
+    match &session.path_lost {
+        Some(_) => "path lost".to_owned(),
+        None => session.state.to_string(),
+    }
 }
 
 /// What stands in the column of the time left.
@@ -98,8 +110,9 @@ fn title(model: &Model, session: &SessionView, pen: &Pen<'_>) -> (Line, Line) {
     }
     left.push(part(Tone::Strong, session.target.name.clone()));
     left.push(part(Tone::Body, " "));
-    let tone = Tone::of_state(state);
-    let mut right = vec![part(tone, format!("{} {state}", pen.signs.state(state)))];
+    let lost = if session.path_lost.is_some() { ", path lost" } else { "" };
+    let said = format!("{} {state}{lost}", pen.signs.state(state));
+    let mut right = vec![part(tone_of(session), said)];
     if let (SessionState::Active, Some(end)) = (state, session.lease_ends_at) {
         let left = format::countdown(format::left(model.now, end));
         right.push(part(Tone::Strong, format!(" {} {left} left", pen.signs.dot)));

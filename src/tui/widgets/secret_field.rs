@@ -14,6 +14,8 @@ use crate::tui::keymap::Key;
 #[derive(Clone, Default, PartialEq)]
 pub struct SecretField {
     text: Zeroizing<String>,
+    /// True where a text of several lines may be pasted.
+    lines: bool,
 }
 
 /// Why a pasted text was not taken in. It is taken in whole or not at all: a password that lost a
@@ -29,11 +31,17 @@ pub enum PasteError {
     #[error("what was pasted holds a control character; nothing was taken in")]
     Control,
     /// It does not fit.
-    #[error("what was pasted is longer than {CHARS_MAX} characters; nothing was taken in")]
+    #[error("what was pasted is longer than anything that belongs here; nothing was taken in")]
     TooLong,
 }
 
 impl SecretField {
+    /// One into which a text of several lines may be pasted: a private key.
+    #[must_use]
+    pub fn of_lines() -> Self {
+        Self { lines: true, ..Self::default() }
+    }
+
     /// True when it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -77,6 +85,9 @@ impl SecretField {
     ///
     /// What keeps it from being taken in; then the field is as it was.
     pub fn paste(&mut self, text: &str) -> Result<(), PasteError> {
+        if self.lines {
+            return self.paste_lines(text);
+        }
         let text =
             text.strip_suffix("\r\n").or_else(|| text.strip_suffix(['\n', '\r'])).unwrap_or(text);
         if text.contains(['\n', '\r']) {
@@ -91,6 +102,22 @@ impl SecretField {
         }
         self.make_room();
         self.text.push_str(text);
+        Ok(())
+    }
+
+    /// Takes in several lines, with the line ends that files have: terminals paste others.
+    fn paste_lines(&mut self, text: &str) -> Result<(), PasteError> {
+        let text = Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
+        if text.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(PasteError::Control);
+        }
+        if self.text.len() + text.len() > KEY_BYTES_MAX {
+            return Err(PasteError::TooLong);
+        }
+        let mut whole = Zeroizing::new(String::with_capacity(KEY_BYTES_MAX));
+        whole.push_str(&self.text);
+        whole.push_str(&text);
+        self.text = whole;
         Ok(())
     }
 
@@ -125,6 +152,9 @@ impl fmt::Debug for SecretField {
 /// The most dots that are shown. A password has at least 15 characters, so every whole one shows
 /// the same twelve dots, and nobody behind the screen learns how long it is.
 pub const DOTS_MAX: usize = 12;
+
+/// The longest key it takes, in bytes; one of RSA with 8,192 bits has some 6,400.
+const KEY_BYTES_MAX: usize = 16 * 1_024;
 
 /// The longest text it takes, in characters; far longer than any password.
 const CHARS_MAX: usize = 1_024;

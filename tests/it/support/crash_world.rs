@@ -42,6 +42,14 @@ pub enum Weather {
     UndoNeverWorks(StepIndex),
     /// What the step made is removed by somebody else while the engine is down.
     GoneWhileDown(StepIndex),
+    /// What the step made vanishes while the session is Active, and the engine is told.
+    PathLost(StepIndex),
+    /// The same, and what is made again is refused so many times at first.
+    PathLostAndRefused(StepIndex, u32),
+    /// The same, and what is made again is made, and nobody hears of it.
+    PathLostAndUnheard(StepIndex),
+    /// The same, and what is made again is not made at first, and nobody hears of that.
+    PathLostAndUnanswered(StepIndex),
     /// What dies with the engine cannot be made again: the port is taken.
     CannotReopen,
     /// What dies with the engine is made again, but not as it was: another port.
@@ -75,6 +83,9 @@ pub struct CrashWorld {
     pub left_to_live: usize,
     /// True between a planned hand-over and the next process.
     pub handed_over: bool,
+    /// True once a path was lost.
+    pub lost: bool,
+    remakes: u32,
     late: Vec<(Timestamp, StepIndex, Change)>,
     applied_in: BTreeMap<StepIndex, Vec<u32>>,
     looks: BTreeMap<StepIndex, u32>,
@@ -104,6 +115,8 @@ impl CrashWorld {
             calls: 0,
             left_to_live: usize::MAX,
             handed_over: false,
+            lost: false,
+            remakes: 0,
             late: vec![],
             applied_in: BTreeMap::new(),
             looks: BTreeMap::new(),
@@ -190,6 +203,16 @@ impl CrashWorld {
         self.advance(self.clock + down);
     }
 
+    /// What a path that is lost does, once: something of it vanishes.
+    pub fn lose(&mut self) -> Result<StepIndex, Died> {
+        let step = self.weather.loses().unwrap();
+        self.touch()?;
+        self.lost = true;
+        assert!(self.things.remove(&step).is_some(), "step {step} is lost and was not there");
+        self.touch()?;
+        Ok(step)
+    }
+
     /// True when the journal says Active.
     pub fn was_active(&self) -> bool {
         self.says(|fact| *fact == Fact::Activated)
@@ -211,6 +234,7 @@ impl CrashWorld {
         let again = before.is_some();
         let why = "timed out".to_owned();
         match self.weather {
+            _ if again && self.weather.loses() == Some(step) => self.remake(step, before),
             Weather::Refuses(x) if x == step => refused(step),
             Weather::CannotReopen if again => refused(step),
             Weather::TimesOutLost(x) if x == step => Fact::OutcomeUnknown { step, why },
@@ -223,6 +247,22 @@ impl CrashWorld {
                 Fact::OutcomeUnknown { step, why }
             }
             Weather::ReopensElsewhere if again => self.made(step, None),
+            _ => self.made(step, before),
+        }
+    }
+
+    fn remake(&mut self, step: StepIndex, before: Option<&Artifact>) -> Fact {
+        self.remakes += 1;
+        let why = "timed out".to_owned();
+        match self.weather {
+            Weather::PathLostAndRefused(_, times) if self.remakes <= times => refused(step),
+            Weather::PathLostAndUnheard(_) => {
+                self.make(step, before);
+                Fact::OutcomeUnknown { step, why }
+            }
+            Weather::PathLostAndUnanswered(_) if self.remakes == 1 => {
+                Fact::OutcomeUnknown { step, why }
+            }
             _ => self.made(step, before),
         }
     }
@@ -292,7 +332,19 @@ impl CrashWorld {
         );
         let applied = self.applied_in.get(&step).map_or(&[][..], Vec::as_slice);
         match self.plan[step].lives {
-            Lives::InTheWorld => assert!(applied.is_empty(), "nothing is ever applied twice"),
+            Lives::InTheWorld => {
+                let before = self.about(step).nth(1);
+                let known_gone = matches!(
+                    before,
+                    Some(
+                        Fact::StepLost { .. } | Fact::StepRefused { .. } | Fact::StepAbsent { .. }
+                    )
+                );
+                let again = self.plan[step].remade && known_gone && self.was_active();
+                assert!(applied.is_empty() || again, "applied again: {before:?} before it");
+                let coming = self.late.iter().any(|it| it.1 == step && it.2 == Change::Made);
+                assert!(!self.things.contains_key(&step) && !coming, "it is not gone");
+            }
             Lives::InTheEngine => {
                 assert!(!applied.contains(&self.lives), "applied twice in a life")
             }
@@ -324,7 +376,26 @@ impl CrashWorld {
     }
 
     fn last_about(&self, step: StepIndex) -> Option<&Fact> {
-        self.journal.iter().rev().map(|entry| &entry.fact).find(|fact| about(fact) == Some(step))
+        self.about(step).next()
+    }
+
+    /// What the journal says about a step, the newest first.
+    fn about(&self, step: StepIndex) -> impl Iterator<Item = &Fact> {
+        let facts = self.journal.iter().rev().map(|entry| &entry.fact);
+        facts.filter(move |fact| about(fact) == Some(step))
+    }
+}
+
+impl Weather {
+    /// The step that an Active session loses.
+    pub const fn loses(self) -> Option<StepIndex> {
+        match self {
+            Self::PathLost(step)
+            | Self::PathLostAndRefused(step, _)
+            | Self::PathLostAndUnheard(step)
+            | Self::PathLostAndUnanswered(step) => Some(step),
+            _ => None,
+        }
     }
 }
 
@@ -347,6 +418,7 @@ pub fn about(fact: &Fact) -> Option<StepIndex> {
         | Fact::StepFound { step, .. }
         | Fact::StepAbsent { step }
         | Fact::LookFailed { step, .. }
+        | Fact::StepLost { step, .. }
         | Fact::UndoStarted { step }
         | Fact::UndoSent { step, .. } => Some(*step),
         _ => None,

@@ -107,6 +107,11 @@ impl<'w> Life<'w> {
             if self.session.ended_at().is_some() {
                 return Ok(Rest::Ended);
             }
+            if self.loses_its_path() {
+                let step = self.world.lose()?;
+                self.turn(Some(Fact::StepLost { step, why: "connection lost".to_owned() }))?;
+                continue;
+            }
             if let Some(fact) = self.due() {
                 if fact == Fact::HandedOver {
                     return self.hand_over();
@@ -191,6 +196,13 @@ impl<'w> Life<'w> {
         self.turn(None)
     }
 
+    /// True once in a world, when the session is Active and nothing is under way.
+    fn loses_its_path(&self) -> bool {
+        let settled = self.session.is_active() && !self.session.is_mending();
+        let once = self.world.weather.loses().is_some() && !self.world.lost;
+        once && settled && self.under_way.is_empty()
+    }
+
     /// What the intervention does at this moment, if anything.
     fn due(&self) -> Option<Fact> {
         let session = &self.session;
@@ -203,8 +215,7 @@ impl<'w> Life<'w> {
             Intervention::EndAfterCalls(n) if open && calls >= n => Some(end()),
             Intervention::EndWhileActive if idle => Some(end()),
             Intervention::EndWhileAdopting
-                if session.is_adopting()
-                    && self.under_way.values().any(|it| it.heard.is_some()) =>
+                if session.is_mending() && self.under_way.values().any(|it| it.heard.is_some()) =>
             {
                 Some(end())
             }
@@ -272,7 +283,7 @@ impl<'w> Life<'w> {
         if session.is_active() {
             assert!(Some(self.world.clock) < session.lease_ends_at(), "Active beyond its lease");
         }
-        if session.is_active() && !session.is_adopting() {
+        if session.is_active() && !session.is_mending() {
             for (step, planned) in self.world.plan.iter().enumerate() {
                 let there = planned.leaves.is_none() || self.world.things.contains_key(&step);
                 assert!(there, "Active without step {step}");

@@ -31,6 +31,11 @@ impl MemoryStore {
         self.state.lock().unwrap().full = full;
     }
 
+    /// All audit events, in order.
+    pub fn events(&self) -> Vec<AuditEvent> {
+        self.state.lock().unwrap().audit.clone()
+    }
+
     /// The types of all audit events, in order.
     pub fn audit_kinds(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();

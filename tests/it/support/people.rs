@@ -8,9 +8,8 @@ use async_trait::async_trait;
 use breakglass::clock;
 use breakglass::domain::account::{Account, AccountId};
 use breakglass::domain::id::IdpId;
-use breakglass::domain::identity_provider::{
-    BreakGlassMode, IdpKind, IdpSettings, Probe, ProbeCheck,
-};
+use breakglass::domain::identity_provider::{BreakGlassMode, IdpKind, IdpSettings};
+use breakglass::domain::probe::{Probe, ProbeCheck};
 use breakglass::domain::role::Role;
 use breakglass::domain::secret::Secret;
 use breakglass::domain::sign_in::{SignIn, SignInMethod, Token};
@@ -58,7 +57,10 @@ impl SingleSignOn for ToldSso {
     async fn probe(&self, idp: &IdpSettings, now: Timestamp) -> Probe {
         let why = self.down.lock().unwrap().get(&idp.id).cloned();
         let found = why.map_or_else(|| Ok("found".to_owned()), Err);
-        Probe { at: now, checks: vec![ProbeCheck { name: "discovery".into(), found, millis: 7 }] }
+        Probe {
+            at: now,
+            checks: vec![ProbeCheck { name: "discovery".into(), needed: true, found, millis: 7 }],
+        }
     }
 
     async fn begin(

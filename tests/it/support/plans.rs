@@ -24,8 +24,13 @@ pub const SETTLE: Span = Span::from_seconds(90);
 pub type Shape = (&'static str, fn() -> Vec<PlannedStep>);
 
 /// Every shape.
-pub const SHAPES: [Shape; 4] =
-    [("direct", direct), ("chain", chain), ("diamond", diamond), ("keys first", keys_first)];
+pub const SHAPES: [Shape; 5] = [
+    ("direct", direct),
+    ("chain", chain),
+    ("diamond", diamond),
+    ("keys first", keys_first),
+    ("bastion", bastion),
+];
 
 /// The session of every test.
 pub fn id() -> SessionId {
@@ -60,6 +65,7 @@ pub fn request() -> Request {
         lease_max: LEASE_MAX,
         operator: Operator::unix(1_000, "ana"),
         path: NetworkPath { provider, kind: ProviderKind::Simulated, why: "it serves".to_owned() },
+        audience: vec![],
         drill: true,
     }
 }
@@ -73,6 +79,7 @@ pub fn step(what: &str, needs: &[StepIndex]) -> PlannedStep {
         leaves: Some(what.to_owned()),
         expires: None,
         lives: Lives::InTheWorld,
+        remade: false,
         needs: needs.to_vec(),
         undo_after: None,
         settle: SETTLE,
@@ -115,6 +122,11 @@ pub fn diamond() -> Vec<PlannedStep> {
         step("router", &[1, 2]),
         listener(&[3]),
     ]
+}
+
+/// A connection that is made again where it is lost, a check over it, the endpoint.
+pub fn bastion() -> Vec<PlannedStep> {
+    vec![PlannedStep { remade: true, ..step("connection", &[]) }, check(&[0]), listener(&[0, 1])]
 }
 
 /// The key goes first, not last: while it lives, another device can join with it.

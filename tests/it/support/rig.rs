@@ -8,21 +8,28 @@ use breakglass::domain::connect::EndpointAddress;
 use breakglass::domain::id::{IdpId, InstallationId, ProviderId, SessionId};
 use breakglass::domain::identity_provider::IdpSettings;
 use breakglass::domain::operator::Operator;
-use breakglass::domain::policy::Policy;
+use breakglass::domain::policy::{OnPathLoss, Policy};
+use breakglass::domain::provider::{ProviderSettings, ProviderSetup};
 use breakglass::domain::request::{OpenRequest, TargetChoice};
 use breakglass::domain::role::Role;
 use breakglass::domain::target::{Address, TargetKind};
 use breakglass::domain::time::Span;
-use breakglass::engine::{Engine, EngineParts, Installed, KeepSettings, Parcel, Rules, Running};
+use breakglass::engine::{
+    BuildProviders, Engine, EngineParts, Installed, KeepSettings, Parcel, PeopleParts, Rules,
+    Running,
+};
 use breakglass::error::Report;
+use breakglass::launcher::Launcher;
 use breakglass::protocol::{Command, Event, Reply, SessionState, SessionView, Subscription};
 use breakglass::provider::Provider;
 use breakglass::provider::direct::Direct;
+use breakglass::vault::memory::MemoryVault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::memory_store::MemoryStore;
+use super::outside::Nothing;
 use super::people::{self, OWNER, ToldSso, account};
 
 /// A store, and how to start engines on it.
@@ -31,6 +38,16 @@ pub struct Rig {
     pub providers: Vec<Arc<dyn Provider>>,
     pub sso: ToldSso,
     pub idps: Vec<IdpSettings>,
+    /// What makes further providers, and starts things.
+    pub builder: Arc<dyn BuildProviders>,
+    /// Starts things inside sites.
+    pub launcher: Arc<dyn Launcher>,
+    /// The vault.
+    pub vault: Arc<MemoryVault>,
+    /// The sites and targets.
+    pub catalogue: Catalogue,
+    /// What the configuration says of providers; nothing until somebody writes there.
+    pub kept: Arc<Mutex<Option<Vec<ProviderSettings>>>>,
     /// What the configuration has become since it was last read.
     written: Arc<Mutex<Option<Vec<IdpSettings>>>>,
     sockets: tempfile::TempDir,
@@ -47,7 +64,19 @@ impl Rig {
     pub fn with(providers: Vec<Arc<dyn Provider>>) -> Self {
         let store = Arc::new(MemoryStore::default());
         let (sso, sockets) = (ToldSso::default(), tempfile::tempdir().unwrap());
-        Self { store, providers, sso, idps: vec![], written: Arc::default(), sockets }
+        Self {
+            store,
+            providers,
+            sso,
+            idps: vec![],
+            builder: Arc::new(Nothing),
+            launcher: Arc::new(Nothing),
+            vault: Arc::default(),
+            catalogue: Catalogue::default(),
+            kept: Arc::default(),
+            written: Arc::default(),
+            sockets,
+        }
     }
 
     /// Somebody has changed the identity providers in the configuration.
@@ -71,6 +100,7 @@ impl Rig {
     /// Starts an engine at whose handle nobody is signed in.
     pub async fn start_for_nobody(&self, parcel: Parcel) -> Running {
         let installed = |provider: &Arc<dyn Provider>| Installed {
+            settings: None,
             provider: Arc::clone(provider),
             enabled: true,
             default: true,
@@ -78,13 +108,17 @@ impl Rig {
         let store: Arc<MemoryStore> = Arc::clone(&self.store);
         let parts = EngineParts {
             store,
-            catalogue: Catalogue::default(),
+            catalogue: self.catalogue.clone(),
             policy: policy(),
             idps: self.idps.clone(),
-            people: people::parts(&self.sso),
+            people: PeopleParts { vault: self.vault.clone(), ..people::parts(&self.sso) },
             providers: self.providers.iter().map(installed).collect(),
+            builder: Arc::clone(&self.builder),
+            launcher: Arc::clone(&self.launcher),
             settings: Arc::new(Forgets {
                 idps: self.idps.clone(),
+                catalogue: self.catalogue.clone(),
+                kept: Arc::clone(&self.kept),
                 written: Arc::clone(&self.written),
             }),
             installation: InstallationId::from_random([1, 2, 3, 4, 5, 6]),
@@ -104,11 +138,26 @@ impl Rig {
 /// Keeps identity providers in memory; what is switched is switched for this engine.
 struct Forgets {
     idps: Vec<IdpSettings>,
+    catalogue: Catalogue,
+    kept: Arc<Mutex<Option<Vec<ProviderSettings>>>>,
     written: Arc<Mutex<Option<Vec<IdpSettings>>>>,
 }
 
 impl KeepSettings for Forgets {
     fn provider_enabled(&self, _: &ProviderId, _: bool) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn put_provider(&self, settings: &ProviderSettings) -> Result<(), Report> {
+        self.remove_provider(&settings.id)?;
+        self.kept.lock().unwrap().get_or_insert_with(with_direct).push(settings.clone());
+        Ok(())
+    }
+
+    fn remove_provider(&self, gone: &ProviderId) -> Result<(), Report> {
+        let mut kept = self.kept.lock().unwrap();
+        kept.get_or_insert_with(with_direct).retain(|settings| settings.id != *gone);
+        *self.written.lock().unwrap() = Some(self.idps.clone());
         Ok(())
     }
 
@@ -128,9 +177,15 @@ impl KeepSettings for Forgets {
 
     fn changed(&self) -> Option<Result<Rules, Report>> {
         let idps = self.written.lock().unwrap().take()?;
-        let (catalogue, enabled) = (Catalogue::default(), vec![]);
-        Some(Ok(Rules { catalogue, policy: policy(), enabled, idps }))
+        let (catalogue, providers) = (self.catalogue.clone(), self.kept.lock().unwrap().clone());
+        Some(Ok(Rules { catalogue, policy: policy(), providers, idps }))
     }
+}
+
+/// What a configuration says of providers that names none.
+fn with_direct() -> Vec<ProviderSettings> {
+    let (id, setup) = ("direct".parse().unwrap(), ProviderSetup::Direct);
+    vec![ProviderSettings { id, setup, enabled: true, default: false }]
 }
 
 fn policy() -> Policy {
@@ -140,6 +195,7 @@ fn policy() -> Policy {
         reason_pattern: None,
         ad_hoc_targets: true,
         idle: None,
+        on_path_loss: OnPathLoss::default(),
     }
 }
 

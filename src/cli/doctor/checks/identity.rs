@@ -3,7 +3,8 @@
 use super::super::Check;
 use super::super::facts::EngineFacts;
 use crate::cli::vault;
-use crate::domain::identity_provider::{IdpHealth, Probe};
+use crate::domain::identity_provider::IdpHealth;
+use crate::domain::probe::Probe;
 use crate::domain::vault::{VaultState, VaultStatus};
 use crate::protocol::{IdentityView, IdpView};
 

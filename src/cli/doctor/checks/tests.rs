@@ -10,12 +10,13 @@ use crate::cli::doctor::{Outcome, page};
 use crate::cli::output::Terminal;
 use crate::domain::account::AccountId;
 use crate::domain::id::InstallationId;
-use crate::domain::identity_provider::{IdpHealth, Probe, ProbeCheck};
+use crate::domain::identity_provider::IdpHealth;
 use crate::domain::operator::Operator;
-use crate::domain::provider::ProviderKind;
+use crate::domain::probe::{Probe, ProbeCheck};
+use crate::domain::provider::{ProviderKind, Validation};
 use crate::domain::role::Role;
 use crate::domain::sign_in::SignInMethod;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::vault::{Backend, VaultState, VaultStatus};
 use crate::error::{Kind, Report};
 use crate::protocol::{AuditVerdict, IdentityView, IdpView, Mode, Notice, Severity, SignedInView};
@@ -117,7 +118,7 @@ fn idp(health: IdpHealth, enforced: bool) -> IdpView {
         health,
         probe: Some(Probe {
             at: NOW,
-            checks: vec![ProbeCheck { name: "discovery".into(), found, millis: 1 }],
+            checks: vec![ProbeCheck { name: "discovery".into(), needed: true, found, millis: 1 }],
         }),
         listed: vec![],
         forecast: String::new(),
@@ -141,6 +142,9 @@ fn provider_view(health: Health) -> ProviderView {
         sessions: 0,
         keep: None,
         about: String::new(),
+        settings: None,
+        validation: None,
+        errors: vec![],
     }
 }
 
@@ -333,6 +337,41 @@ fn a_provider_is_judged_by_its_health_unless_it_is_off() {
     assert_eq!(health(down(), true), one(Outcome::Fail, "provider direct"));
     assert_eq!(health(slow, true), one(Outcome::Warn, "provider direct"));
     assert_eq!(health(down(), false), vec![]);
+}
+
+/// A bastion whose key has this long.
+fn bastion(left: Span) -> ProviderView {
+    let probe = Probe { at: NOW, checks: vec![] };
+    let validation = Some(Validation { probe, key_expires_at: Some(NOW + left) });
+    let kind = ProviderKind::Ssh;
+    ProviderView { kind, validation, ..provider_view(Health::Healthy) }
+}
+
+#[test]
+fn a_key_is_called_out_before_it_ends() {
+    let key = |left| complaints(with_engine(move |engine| engine.providers = vec![bastion(left)]));
+    let day = 24 * 60;
+    assert_eq!(key(Span::from_minutes(15 * day)), vec![]);
+    assert_eq!(key(Span::from_minutes(13 * day)), one(Outcome::Warn, "provider direct"));
+    assert_eq!(key(Span::ZERO), one(Outcome::Fail, "provider direct"));
+}
+
+#[test]
+fn a_bastion_needs_the_program_that_reaches_it() {
+    let facts = |change: fn(&mut Facts)| {
+        complaints(|facts| {
+            with_engine(|engine| {
+                engine.providers = vec![bastion(Span::from_minutes(99 * 24 * 60))]
+            })(facts);
+            facts.programs.remove("ssh");
+            change(facts);
+        })
+    };
+    assert_eq!(facts(|_| {}), one(Outcome::Fail, "ssh"));
+    let without_bastion = complaints(|facts| {
+        facts.programs.remove("ssh");
+    });
+    assert!(without_bastion.iter().all(|(_, name)| name != "ssh"), "{without_bastion:?}");
 }
 
 #[test]

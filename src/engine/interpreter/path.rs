@@ -1,0 +1,80 @@
+//! What becomes of the path of an Active session: it is watched, and what is lost is taken in.
+
+use super::{Interpreter, Update};
+use crate::domain::id::ProviderId;
+use crate::domain::text;
+use crate::engine::carrier;
+use crate::engine::watcher::News;
+use crate::protocol::Severity;
+use crate::provider::Lost;
+use crate::session::{Carrier, Entry, Fact};
+
+impl Interpreter {
+    /// Has the path watched as it stands now, and the endpoint lead over it.
+    pub(super) fn mind_path(&mut self) {
+        if self.handing_over.is_some() {
+            return self.watcher.rest();
+        }
+        let whole = self.session.is_active() && {
+            let steps = self.session.steps().iter();
+            let mut carried = steps.filter(|step| step.planned.carrier != Carrier::Endpoint);
+            carried.all(crate::session::Step::is_applied)
+        };
+        if !whole {
+            return self.watcher.rest();
+        }
+        let steps = carrier::made(&self.session);
+        if self.watcher.watches(&steps) {
+            return;
+        }
+        self.shared.doors.lead_over(self.session.id(), &steps);
+        let path = &self.session.request().path;
+        if let Some(provider) = self.shared.providers.find_for_removal(&path.provider, path.kind) {
+            self.watcher.watch(provider, steps);
+        }
+    }
+
+    pub(super) async fn take_path_news(&mut self, news: News) {
+        match news {
+            News::Lost(lost) => self.take_loss(lost).await,
+            News::Trouble(text) => {
+                let text = text::shown(&text);
+                if self.watcher.is_news(&text, self.shared.now()) {
+                    self.notice(Severity::Warning, text.clone()).await;
+                    let provider = self.session.request().path.provider.clone();
+                    self.note_trouble(&provider, &text).await;
+                }
+            }
+            News::Broke => self.mind_path(),
+        }
+    }
+
+    async fn take_loss(&mut self, lost: Lost) {
+        let why = text::shown(&lost.why);
+        let fact = Fact::StepLost { step: lost.step, why: why.clone() };
+        let entry = Entry { at: self.shared.now(), fact };
+        if let Err(error) = self.session.clone().evolve(&entry) {
+            // It is watched again, and not at once: what cannot be true is told without end.
+            tracing::warn!(%error, "a loss that cannot be is dropped");
+            self.watcher.be_patient();
+            return self.mind_path();
+        }
+        let provider = self.session.request().path.provider.clone();
+        self.note_trouble(&provider, &format!("path lost: {why}")).await;
+        self.advance_by_itself(vec![entry.fact]).await;
+    }
+
+    /// Takes note of a provider's step that was refused.
+    pub(super) async fn note_refusal(&self, fact: &Fact) {
+        let Fact::StepRefused { step, why } = fact else { return };
+        let Some(step) = self.session.steps().get(*step) else { return };
+        if let Carrier::Provider(id) = &step.planned.carrier {
+            self.note_trouble(id, &format!("{}: {why}", step.planned.label)).await;
+        }
+    }
+
+    async fn note_trouble(&self, provider: &ProviderId, text: &str) {
+        self.shared.providers.note_trouble(provider, self.shared.now(), text);
+        self.tell(Update::Providers).await;
+    }
+}

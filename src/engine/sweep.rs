@@ -1,0 +1,185 @@
+//! Finds what bears the mark of this installation and belongs to no living session.
+//!
+//! It needs no notes: everything that was ever made says in its name whose it is. First everything is
+//! listed, then it is asked which sessions live: a session is known to live before it makes
+//! anything, so nothing of a living one is ever taken for an orphan. Of another installation nothing
+//! is even shown.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::chronicle;
+use super::interpreter::Update;
+use super::reading::record;
+use super::shared::{Shared, Who};
+use crate::domain::artifact::Marked;
+use crate::domain::audit_event::{Object, Outcome};
+use crate::domain::launcher::LauncherSettings;
+use crate::domain::text;
+use crate::domain::time::{Span, Timestamp};
+use crate::error::Report;
+use crate::protocol::{OrphanView, SweepProblem, SweepView};
+use crate::provider::Provider;
+use crate::session::{Undone, exit_card};
+
+/// Looks everywhere; with `apply`, also removes what it finds, and looks again.
+///
+/// # Errors
+///
+/// When what is found cannot be written into the audit; nothing is removed then.
+pub(super) async fn sweep(
+    shared: &Arc<Shared>,
+    apply: bool,
+    who: &Who,
+    updates: &mpsc::Sender<Update>,
+) -> Result<SweepView, Report> {
+    let mut places = JoinSet::new();
+    for place in places_of(shared) {
+        let shared = Arc::clone(shared);
+        places.spawn(async move {
+            let listed = place.list(&shared).await;
+            (place, listed)
+        });
+    }
+    let (mut swept, mut seen) = (SweepView::default(), BTreeSet::new());
+    while let Some(listed) = places.join_next().await {
+        let Ok((place, listed)) = listed else { continue };
+        match listed {
+            Ok(found) => {
+                // Providers of one kind on this host see the same things: each is taken once.
+                let orphans = found.into_iter().filter(|it| shared.is_orphan(&it.marker));
+                for marked in orphans.filter(|it| seen.insert(it.artifact.name.clone())) {
+                    swept.orphans.push(take(shared, &place, marked, apply, who, updates).await?);
+                }
+            }
+            Err(why) => swept.problems.push(SweepProblem { place: place.name(), why }),
+        }
+    }
+    swept.orphans.sort_by(|one, other| {
+        (&one.place, &one.session, &one.artifact).cmp(&(
+            &other.place,
+            &other.session,
+            &other.artifact,
+        ))
+    });
+    swept.problems.sort_by(|one, other| one.place.cmp(&other.place));
+    let left = swept.orphans.iter().filter(|it| it.removed != Some(Ok(()))).count();
+    updates.send(Update::Orphans(left)).await.ok();
+    Ok(swept)
+}
+
+/// Somewhere to look.
+enum Place {
+    Provider(Arc<dyn Provider>),
+    Site(String, Box<LauncherSettings>),
+}
+
+fn places_of(shared: &Shared) -> Vec<Place> {
+    let mut places: Vec<_> = shared.providers.all().into_iter().map(Place::Provider).collect();
+    let mut seen: Vec<LauncherSettings> = vec![];
+    for site in shared.rules().catalogue.sites.values() {
+        if let Some(launcher) = site.launcher.clone().filter(|it| !seen.contains(it)) {
+            seen.push(launcher.clone());
+            places.push(Place::Site(format!("site {}", site.id), Box::new(launcher)));
+        }
+    }
+    places
+}
+
+impl Place {
+    fn name(&self) -> String {
+        match self {
+            Self::Provider(provider) => provider.id().to_string(),
+            Self::Site(name, _) => name.clone(),
+        }
+    }
+
+    async fn list(&self, shared: &Shared) -> Result<Vec<Marked>, String> {
+        let installation = &shared.installation;
+        let listed = async {
+            match self {
+                Self::Provider(provider) => provider.list(installation).await,
+                Self::Site(_, launcher) => shared.launcher.list(launcher, installation).await,
+            }
+        };
+        let listed = timeout(LIST_MAX.to_std(), listed).await;
+        let listed = listed.unwrap_or_else(|_| Err(format!("no answer within {LIST_MAX}")));
+        listed.map_err(|why| text::shown(&why))
+    }
+
+    async fn remove(&self, shared: &Shared, marked: &Marked) -> Undone {
+        let removed = async {
+            match self {
+                Self::Provider(provider) => provider.remove(marked).await,
+                Self::Site(_, launcher) => shared.launcher.remove(launcher, marked).await,
+            }
+        };
+        let removed = timeout(LIST_MAX.to_std(), removed).await;
+        removed.unwrap_or_else(|_| Undone::Problem(format!("no answer within {LIST_MAX}")))
+    }
+
+    /// Removes one thing, and looks whether it is gone.
+    async fn take_away(&self, shared: &Shared, marked: &Marked) -> Result<(), String> {
+        let undone = self.remove(shared, marked).await;
+        let left = self.list(shared).await?;
+        let is_there = left.iter().any(|it| it.artifact.name == marked.artifact.name);
+        match undone {
+            _ if !is_there => Ok(()),
+            Undone::Problem(why) => Err(text::shown(&why)),
+            Undone::Sent => Err("it is still there".to_owned()),
+        }
+    }
+}
+
+async fn take(
+    shared: &Arc<Shared>,
+    place: &Place,
+    marked: Marked,
+    apply: bool,
+    who: &Who,
+    updates: &mpsc::Sender<Update>,
+) -> Result<OrphanView, Report> {
+    let mut orphan = OrphanView {
+        place: place.name(),
+        artifact: marked.artifact.to_string(),
+        session: marked.marker.session.clone(),
+        expires_at: Timestamp::from_millis(i64::from(marked.marker.expires_seconds) * 1_000),
+        removed: None,
+        by_hand: exit_card::commands(&marked.by_hand, Some(&marked.artifact)),
+    };
+    record_orphan(shared, &orphan, who, updates).await?;
+    if apply {
+        orphan.removed = Some(place.take_away(shared, &marked).await);
+        record_orphan(shared, &orphan, who, updates).await?;
+    }
+    Ok(orphan)
+}
+
+async fn record_orphan(
+    shared: &Arc<Shared>,
+    orphan: &OrphanView,
+    who: &Who,
+    updates: &mpsc::Sender<Update>,
+) -> Result<(), Report> {
+    let OrphanView { artifact, place, session, .. } = orphan;
+    let what = format!("{artifact} at {place}, which belongs to no living session");
+    let (kind, what) = match &orphan.removed {
+        None => ("orphan.found", format!("Found: {what}")),
+        Some(Ok(())) => ("orphan.removed", format!("Removed and seen gone: {what}")),
+        Some(Err(why)) => ("orphan.removed", format!("Not removed: {what}: {why}")),
+    };
+    let object = Object { kind: "orphan".to_owned(), id: session.clone(), name: artifact.clone() };
+    let mut draft = chronicle::plain(shared, kind, &what, who, Some(object));
+    if matches!(orphan.removed, Some(Err(_))) {
+        draft.outcome = Outcome::Failure;
+    }
+    draft.metadata = Some(json!({ "place": place, "session": session }));
+    record(shared, draft, updates).await
+}
+
+const LIST_MAX: Span = Span::from_seconds(30);

@@ -1,0 +1,224 @@
+//! Providers are looked after: seen through before they are kept, their keys bound to a host, and
+//! what they left behind found by its mark.
+
+use std::sync::Arc;
+
+use breakglass::domain::id::SecretName;
+use breakglass::domain::provider::{ProviderSettings, ProviderSetup};
+use breakglass::domain::secret::Secret;
+use breakglass::domain::site::Site;
+use breakglass::engine::Running;
+use breakglass::error::{Kind, Report};
+use breakglass::protocol::{
+    Command, Kept, ProviderView, Reply, Save, SessionState, SweepView, ValidationView,
+};
+use breakglass::vault::Vault;
+
+use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
+use crate::support::told::{There, bastion};
+
+struct House {
+    rig: Rig,
+    there: There,
+    engine: Running,
+}
+
+impl House {
+    async fn new() -> Self {
+        let there = There::default();
+        let mut rig = Rig::new();
+        rig.builder = Arc::new(there.clone());
+        let engine = rig.start().await;
+        Self { rig, there, engine }
+    }
+
+    async fn put(
+        &self,
+        settings: ProviderSettings,
+        key: Option<&str>,
+        save: Save,
+    ) -> Result<ValidationView, Report> {
+        let settings = Box::new(settings);
+        let command = Command::PutProvider { settings, key: key.map(Secret::new), save };
+        validation(self.engine.handle.call(command).await)
+    }
+
+    async fn rotate(&self, key: &str) -> Result<ValidationView, Report> {
+        let command =
+            Command::RotateKey { provider: "bastion".parse().unwrap(), key: Secret::new(key) };
+        validation(self.engine.handle.call(command).await)
+    }
+
+    async fn providers(&self) -> Vec<ProviderView> {
+        match self.engine.handle.call(Command::Providers).await.unwrap() {
+            Reply::Providers(views) => views,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn view(&self) -> ProviderView {
+        self.providers().await.into_iter().find(|it| it.id.as_str() == "bastion").unwrap()
+    }
+
+    async fn sweep(&self, apply: bool) -> SweepView {
+        match self.engine.handle.call(Command::Sweep { apply }).await.unwrap() {
+            Reply::Sweep(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn in_vault(&self) -> Option<String> {
+        let name: SecretName = "provider-bastion".parse().unwrap();
+        self.rig.vault.get(&name).await.unwrap().map(|it| it.expose().to_owned())
+    }
+
+    fn audit(&self, kind: &str) -> Vec<String> {
+        let events = self.rig.store.events();
+        let of_kind = events.into_iter().filter(|event| event.event.kind == kind);
+        of_kind.map(|event| event.event.description).collect()
+    }
+}
+
+fn validation(answer: Result<Reply, Report>) -> Result<ValidationView, Report> {
+    match answer? {
+        Reply::Validation(view) => Ok(*view),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_kept_only_switched_off() {
+    let house = House::new().await;
+    *house.there.good_key.lock().unwrap() = Some("right".to_owned());
+    let looked = house.put(bastion("bastion", "edge"), Some("wrong"), Save::WhenHealthy).await;
+    let looked = looked.unwrap();
+    assert_eq!((looked.kept, looked.validation.probe.is_healthy()), (None, false));
+    assert_eq!((house.providers().await.len(), house.in_vault().await), (1, None));
+    let kept = house.put(bastion("bastion", "edge"), Some("wrong"), Save::Disabled).await.unwrap();
+    assert_eq!(kept.kept, Some(Kept::Disabled));
+    let view = house.view().await;
+    assert!(!view.enabled && view.settings.as_ref().unwrap().setup.has_key());
+    assert_eq!(view.missing().collect::<Vec<_>>(), ["sign-in"]);
+    assert_eq!(house.audit("provider.validation_failed").len(), 1);
+    assert_eq!(house.audit("provider.added"), ["Provider bastion was added"]);
+}
+
+#[tokio::test]
+async fn a_key_is_bound_to_the_host_that_it_was_given_for() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), Some("right"), Save::WhenHealthy).await.unwrap();
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nright"));
+    let moved = house.put(bastion("bastion", "evil"), None, Save::WhenHealthy).await.unwrap_err();
+    assert_eq!(moved.message, "a key is bound to the host that it was given for");
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nright"));
+    let mut renamed = bastion("bastion", "edge");
+    renamed.default = false;
+    house.put(renamed, None, Save::WhenHealthy).await.unwrap();
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nright"), "it stays");
+    house.put(bastion("bastion", "evil"), Some("other"), Save::WhenHealthy).await.unwrap();
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh evil\nother"));
+    let ProviderSetup::Ssh(setup) = house.view().await.settings.unwrap().setup else { panic!() };
+    assert_eq!(setup.destination.to_string(), "evil");
+}
+
+#[tokio::test]
+async fn a_new_key_is_seen_to_work_before_the_old_one_goes() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), Some("old"), Save::WhenHealthy).await.unwrap();
+    *house.there.good_key.lock().unwrap() = Some("new".to_owned());
+    assert_eq!(house.rotate("wrong").await.unwrap().kept, None);
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nold"));
+    assert_eq!(house.rotate("new").await.unwrap().kept, Some(Kept::AsAsked));
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nnew"));
+    assert_eq!(house.audit("provider.key_rotated"), ["Provider bastion has another key"]);
+    let said = format!("{:?}", house.rig.store.events());
+    assert!(!said.contains("wrong") && !said.contains("\"new\""), "no key is in the audit");
+}
+
+#[tokio::test]
+async fn a_provider_goes_with_its_key_but_not_while_it_is_used() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), Some("right"), Save::WhenHealthy).await.unwrap();
+    let remove = |id: &str| Command::RemoveProvider { provider: id.parse().unwrap() };
+    let off = Command::SetProviderEnabled { provider: "direct".parse().unwrap(), enabled: false };
+    house.engine.handle.call(off).await.unwrap();
+    let target = EchoTarget::start().await;
+    let open = session(house.engine.handle.call(Command::Open(request(&target.address))).await);
+    let used = house.engine.handle.call(remove("bastion")).await.unwrap_err();
+    assert_eq!(used.message, "`bastion` is used by 1 session, what is owed counted");
+    let mut faces = house.engine.handle.subscribe().await.unwrap();
+    let end = Command::End { session: open.id, reason: None };
+    house.engine.handle.call(end).await.unwrap();
+    until(&mut faces, open.id, SessionState::Ended).await;
+    let kept = house.engine.handle.call(remove("direct")).await.unwrap_err();
+    assert_eq!(kept.kind, Kind::Denied);
+    house.engine.handle.call(remove("bastion")).await.unwrap();
+    let on = Command::SetProviderEnabled { provider: "bastion".parse().unwrap(), enabled: true };
+    let switched = house.engine.handle.call(on).await.unwrap_err();
+    assert_eq!(switched.message, "there is no provider `bastion`");
+    assert_eq!((house.providers().await.len(), house.in_vault().await), (1, None));
+    assert_eq!(house.audit("provider.removed"), ["Provider bastion was removed"]);
+    let gone = house.engine.handle.call(remove("bastion")).await.unwrap_err();
+    assert_eq!(gone.message, "there is no provider `bastion`");
+    let again = house.put(bastion("bastion", "edge"), None, Save::WhenHealthy).await.unwrap();
+    assert_eq!(again.kept, Some(Kept::AsAsked), "the name is free again");
+}
+
+#[tokio::test]
+async fn two_sites_with_the_same_addresses_never_share_what_cannot_tell_them_apart() {
+    let there = There::default();
+    let mut rig = Rig::new();
+    rig.builder = Arc::new(there);
+    for id in ["acme", "beta"] {
+        let site = Site {
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            private_ranges: vec!["127.0.0.0/8".parse().unwrap()],
+            providers: vec!["bastion".parse().unwrap()],
+            launcher: None,
+        };
+        rig.catalogue.sites.insert(site.id.clone(), site);
+    }
+    let engine = rig.start().await;
+    let settings = Box::new(bastion("bastion", "edge"));
+    let put = Command::PutProvider { settings, key: None, save: Save::WhenHealthy };
+    engine.handle.call(put).await.unwrap();
+    let target = EchoTarget::start().await;
+    let mut asked = request(&target.address);
+    if let breakglass::domain::request::TargetChoice::AdHoc { site, .. } = &mut asked.target {
+        *site = Some("acme".parse().unwrap());
+    }
+    let refused = engine.handle.call(Command::Open(asked)).await;
+    let refused = refused.map(|reply| session(Ok(reply)).path).unwrap_err();
+    assert_eq!(
+        refused.message,
+        "`bastion` cannot tell apart acme and beta: both have these addresses"
+    );
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_living_session_is_found_and_goes_on_demand() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), None, Save::WhenHealthy).await.unwrap();
+    let target = EchoTarget::start().await;
+    let living = open_active(&house.engine, &target.address).await;
+    let installation = "bcdefg";
+    let ours = format!("bg-{installation}-deadbeef-7fffffff");
+    let stuck = format!("bg-{installation}-deadbeef-7ffffffe");
+    house.there.put(&ours);
+    house.there.put(&stuck);
+    house.there.put("bg-zzzzzz-deadbeef-7fffffff");
+    house.there.put(&format!("bg-{installation}-{}-7fffffff", living.id.short()));
+    let found = house.sweep(false).await;
+    let names: Vec<_> = found.orphans.iter().map(|it| it.artifact.as_str()).collect();
+    assert_eq!(names, [format!("key {stuck}"), format!("key {ours}")]);
+    assert_eq!(found.orphans[0].by_hand, [format!("net delete {stuck}")]);
+    assert!(found.orphans.iter().all(|it| it.removed.is_none()));
+    assert_eq!(house.there.things.lock().unwrap().len(), 4, "a dry run removes nothing");
+    *house.there.stuck.lock().unwrap() = Some(stuck.clone());
+    let swept = house.sweep(true).await;
+    let outcomes: Vec<_> = swept.orphans.iter().map(|it| it.removed.clone().unwrap()).collect();
+    assert_eq!(outcomes, [Err("409: in use".to_owned()), Ok(())]);
+    assert_eq!(house.there.things.lock().unwrap().len(), 3, "nothing else is touched");
+    assert_eq!(house.audit("orphan.removed").len(), 2);
+}
