@@ -24,7 +24,7 @@ open() {
     keys o
     until_true "o asks what to open" shows "Open a session in the DRILL"
     keys "$1"
-    until_true "$1 is found" shows "1 of 27 targets"
+    until_true "$1 is found" shows "1 of 28 targets"
     keys Enter
     keys "INC-42 something is wrong" Enter
 }

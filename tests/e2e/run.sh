@@ -3,7 +3,7 @@
 #
 # Needs root (it makes UNIX users of its own, to see that one cannot use another's endpoint), and
 # Debian's packages postgresql, tmux, socat, python3, curl, nodejs, npm, gnome-keyring, dbus-daemon
-# and dbus-bin, which it installs where they are missing; npm fetches an OpenID provider from its registry (tests/e2e/idp).
+# dbus-bin, openssh-server and iproute2, which it installs where they are missing; npm fetches an OpenID provider from its registry (tests/e2e/idp).
 # It listens on loopback only and ends what it started.
 #
 #   tests/e2e/run.sh [WALK...]      all walks, or those named: 10-postgres, 20-screens, ...
@@ -20,10 +20,11 @@ fi
 missing=()
 for pair in psql:postgresql-client tmux:tmux socat:socat python3:python3 setpriv:util-linux \
     pgrep:procps curl:curl node:nodejs npm:npm gnome-keyring-daemon:gnome-keyring \
-    dbus-daemon:dbus-daemon dbus-send:dbus-bin; do
+    dbus-daemon:dbus-daemon dbus-send:dbus-bin ip:iproute2 ssh:openssh-client; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
+[ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 if [ ${#missing[@]} -gt 0 ]; then
     say "installing: ${missing[*]}"
     apt-get update -qq
