@@ -1,7 +1,7 @@
 //! Programs of others that this one runs: `ssh`, `kubectl`, a launcher's commands.
 //!
-//! Two ways. [`run`] waits for a program that does one thing: its time and its output have an end,
-//! and whatever it has started in its process group goes with it. [`keep`] starts one that lives
+//! Two ways. [`run()`] waits for a program that does one thing: its time and its output have an end,
+//! and whatever it has started in its process group goes with it. [`keep()`] starts one that lives
 //! on, also without us: it runs under `timeout` (coreutils), so that it has an end even if nobody is
 //! left to end it, and it is found again by a mark in its arguments ([`find`]), never by a process id
 //! from our notes, which may be another program's by now.

@@ -9,7 +9,7 @@
 //! What `ssh` says goes to a file of its own (`-E`), apart from what a host makes it print: a banner
 //! cannot be taken for its words.
 //!
-//! [`config`] is what it is told, [`reading`] what it complains of, [`run`] one command on
+//! [`config`] is what it is told, [`reading`] what it complains of, [`mod@run`] one command on
 //! a host; [`master`] is a connection that is kept open, [`mux`] how we speak with it.
 //!
 //! Not here: what a connection is for. Providers keep one open, launchers run a command over one.

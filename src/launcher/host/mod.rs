@@ -1,6 +1,6 @@
 //! Starts programs on a host, over SSH.
 //!
-//! What holds a program there is a transient unit of systemd ([`unit`]), or where there is none
+//! What holds a program there is a transient unit of systemd ([`mod@unit`]), or where there is none
 //! `timeout` with a supervisor of ours ([`process`]) and a watchdog ([`hold`]). `auto` takes systemd where it runs and this
 //! user may use the system's manager; the answer is noted once a host, because what was started must
 //! be looked for where it was started.
