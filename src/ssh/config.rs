@@ -16,9 +16,16 @@ use crate::domain::text;
 
 /// What stands in front of everybody's options.
 ///
-/// Nothing is asked, no host key is accepted or learnt, nothing of this host is lent to another, and
-/// a link that is lost is seen within 12 s.
+/// Nothing is asked, no host key is accepted or learnt, nothing of this host is lent to another, it
+/// stays where its deadline finds it, and a link that is lost is seen within 12 s. `IgnoreUnknown` is
+/// for an OpenSSH before 8.7, which does not know all of these; as the first value counts, it has to
+/// let pass whatever the operator's own lets pass.
 const OURS: &str = "\
+IgnoreUnknown *
+ForkAfterAuthentication no
+StdinNull no
+SessionType default
+VerifyHostKeyDNS no
 BatchMode yes
 StrictHostKeyChecking yes
 UpdateHostKeys no
@@ -104,6 +111,16 @@ pub fn words(config: &Path, log: &Path, to: &SshDestination) -> Vec<String> {
     words
 }
 
+/// Returns the words with a limit before them for every file that the program, and what it starts,
+/// may write: a host can make `ssh` log without end. Who goes beyond it is ended.
+#[must_use]
+pub fn limited(words: Vec<String>) -> Vec<String> {
+    let limit = format!("ulimit -f {} 2>/dev/null; exec \"$@\"", LOG_BYTES_LIMIT / ULIMIT_UNIT);
+    let mut all = vec!["sh".to_owned(), "-c".to_owned(), limit, "sh".to_owned()];
+    all.extend(words);
+    all
+}
+
 /// Returns the file to which the hop with that number writes its log.
 #[must_use]
 pub fn hop_log(log: &Path, number: usize) -> PathBuf {
@@ -158,6 +175,11 @@ pub(super) fn path_word(path: &Path) -> Result<String, SshFailure> {
     }
 }
 
+/// How long a log may become before the `ssh` that writes it is ended.
+pub(super) const LOG_BYTES_LIMIT: u64 = 8 * 1024 * 1024;
+/// What `ulimit -f` counts in (POSIX); a shell that counts in twice as much allows twice as much.
+const ULIMIT_UNIT: u64 = 512;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +214,22 @@ mod tests {
         Include "/home/ana/.ssh/config"
         Include "/etc/ssh/ssh_config"
         "#);
+    }
+
+    #[test]
+    fn no_file_of_the_operators_takes_deadline_input_or_command_away() {
+        let text = file(&operator(), &far(), None).unwrap();
+        let before = text.split("Include").next().unwrap();
+        let lines: Vec<_> = before.lines().collect();
+        for line in [
+            "ForkAfterAuthentication no",
+            "StdinNull no",
+            "SessionType default",
+            "VerifyHostKeyDNS no",
+        ] {
+            assert!(lines.contains(&line), "{line}");
+        }
+        assert_eq!(lines[..2], ["Host *", "IgnoreUnknown *"], "before what may be unknown");
     }
 
     #[test]

@@ -79,10 +79,11 @@ pub enum Trouble {
     #[error("`{place}` cannot be reached: {why}; check this host's network")]
     Unreachable { place: String, why: String },
     #[error(
-        "the host key of `{place}` ({key}) is not known here, and none is accepted unseen: compare it \
-         over another way, and only then run `{command}`"
+        "the host key of `{place}` ({key}) is not known here, and none is accepted unseen: connect once \
+         by hand, `{command}`, and say yes only to the fingerprint that its owner tells you over \
+         another way; it must then stand in `{file}`, readable for the user of this engine"
     )]
-    HostKeyUnknown { place: String, key: String, command: String },
+    HostKeyUnknown { place: String, key: String, command: String, file: String },
     #[error(
         "`{place}` has ANOTHER host key than {known}: somebody may be in between, or it was set up anew; \
          ask its owner for the new fingerprint over another way, and only then run `{command}`"
@@ -90,6 +91,11 @@ pub enum Trouble {
     HostKeyChanged { place: String, known: String, command: String },
     #[error("the host key of `{place}` is revoked ({known}); do not connect; ask its owner")]
     HostKeyRevoked { place: String, known: String },
+    #[error(
+        "`{place}` wrote into the log of `ssh` before its host key was taken: somebody may be in between, \
+         and no fingerprint in that log is to be believed; do not connect; ask its owner"
+    )]
+    HostKeyForged { place: String },
     #[error(
         "`{place}` and this host have no {what} in common; it offers {offer}; update the older one"
     )]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Ssh;
 use super::failure::{SshFailure, Trouble};
+use crate::domain::ssh::SshDestination;
 
 /// A private folder that is removed, with all that is in it, when this is dropped.
 #[derive(Debug)]
@@ -74,11 +75,34 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
+/// Sees whether the files that somebody named are files: `ssh` reads one to its end, and a device has
+/// none. One that is not there is for `ssh` to say.
+///
+/// # Errors
+///
+/// When one is something else, or too long.
+pub fn check_files(to: &SshDestination) -> Result<(), SshFailure> {
+    for path in [&to.identity_file, &to.known_hosts_file].into_iter().flatten() {
+        let Ok(found) = path.metadata() else { continue };
+        let why = match found.is_file() {
+            true if found.len() <= FILE_BYTES_MAX => continue,
+            true => "it is longer than 8 MiB",
+            false => "it is no regular file",
+        };
+        let path = crate::domain::text::shown(&path.to_string_lossy());
+        let remedy = "name the right one".to_owned();
+        return Err(Trouble::KeyFile { path, why: why.to_owned(), remedy }.into());
+    }
+    Ok(())
+}
+
 /// Why something private could not be made.
 pub(super) fn failed(what: &str, why: &dyn std::fmt::Display) -> SshFailure {
     let (what, why) = (crate::domain::text::shown(what), why.to_string());
     Trouble::Prepare { what, why }.into()
 }
+
+const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -86,6 +110,41 @@ mod tests {
 
     use super::*;
     use crate::ssh::Whose;
+
+    #[test]
+    fn only_a_file_with_an_end_is_given_to_ssh() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, "x").unwrap();
+            path
+        };
+        let to = |identity: &Path, known: &Path| SshDestination {
+            identity_file: Some(identity.to_owned()),
+            known_hosts_file: Some(known.to_owned()),
+            ..SshDestination::new("bastion".parse().unwrap())
+        };
+        let (well, zero) = (file("a"), Path::new("/dev/zero"));
+        assert_eq!(check_files(&to(&well, &well)), Ok(()));
+        assert_eq!(check_files(&to(Path::new("/nowhere/x"), &well)), Ok(()), "ssh says so");
+        let long = file("b");
+        File::options().write(true).open(&long).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+        let link = dir.path().join("c");
+        std::os::unix::fs::symlink(zero, &link).unwrap();
+        let said =
+            [to(zero, &well), to(&well, zero), to(&link, &well), to(&well, &long)].map(|to| {
+                check_files(&to)
+                    .unwrap_err()
+                    .to_string()
+                    .replace(dir.path().to_str().unwrap(), "DIR")
+            });
+        insta::assert_snapshot!(said.join("\n"), @r"
+        the key file `/dev/zero` cannot be used: it is no regular file; name the right one
+        the key file `/dev/zero` cannot be used: it is no regular file; name the right one
+        the key file `DIR/c` cannot be used: it is no regular file; name the right one
+        the key file `DIR/b` cannot be used: it is longer than 8 MiB; name the right one
+        ");
+    }
 
     #[test]
     fn a_folder_is_private_and_goes() {

@@ -103,10 +103,16 @@ pub(super) async fn hold(
     }
 }
 
-/// Ends the agent on that socket.
-pub(super) async fn let_go(socket: &Path) {
-    if let Err(error) = process::end(&socket.to_string_lossy(), Duration::from_secs(1)).await {
-        tracing::warn!(%error, "an agent is left to its deadline");
+/// Ends the agent on that socket, also one that has not come up.
+///
+/// # Errors
+///
+/// Why it may still be there, in words.
+pub(super) async fn let_go(socket: &Path) -> Result<(), String> {
+    match process::end(&socket.to_string_lossy(), Duration::from_secs(1)).await {
+        Ok(0) => Ok(()),
+        Ok(left) => Err(format!("its key agent does not end ({left} left)")),
+        Err(error) => Err(format!("the processes cannot be listed: {error}")),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::config;
 use super::failure::{SshFailure, Trouble};
-use super::folder::{failed, write};
+use super::folder::{check_files, failed, write};
 use super::mux::Mux;
 use super::reading::{self, Logs};
 use super::{Ssh, key};
@@ -102,6 +102,7 @@ impl Master {
         ends_in: Span,
     ) -> Result<(), SshFailure> {
         self.check_length()?;
+        check_files(to)?;
         let agent = self.agent();
         let agent = key.map(|_| agent.as_path());
         let text = config::file(&ssh.whose, to, agent)?;
@@ -114,10 +115,13 @@ impl Master {
         let path = format!("ControlPath={control}");
         let more = ["-o", "ControlMaster=yes", "-o", &path, "-N", "-T", "--", to.host.as_str()];
         words.extend(more.map(str::to_owned));
-        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let words: Vec<OsString> = config::limited(words).into_iter().map(Into::into).collect();
         let connected = self.connect(ssh, to, &words, ends_in).await;
         if let Some(agent) = agent {
-            key::let_go(agent).await;
+            // Where it stays, the end of the connection tells, and its deadline ends it.
+            if let Err(why) = key::let_go(agent).await {
+                tracing::warn!(why, "an agent is left for now");
+            }
         }
         connected
     }
@@ -202,7 +206,8 @@ impl Master {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        process::find(&self.mark()).map(|found| !found.is_empty())
+        let is_borne = |mark: &str| process::find(mark).map(|found| !found.is_empty());
+        Ok(is_borne(&self.mark())? || is_borne(&self.agent().to_string_lossy())?)
     }
 
     /// Ends it, and removes its folder. Nothing of it may be there any more.
@@ -220,9 +225,8 @@ impl Master {
         timeout(POLITE, asked).await.ok();
         let left = process::end(&self.mark(), PATIENCE).await;
         let left = left.map_err(|error| format!("the processes cannot be listed: {error}"))?;
-        if self.agent().exists() {
-            key::let_go(&self.agent()).await;
-        }
+        // Also where its socket is not there: it may be one that never came up.
+        key::let_go(&self.agent()).await?;
         if left > 0 {
             return Err(format!("its process does not end ({left} left)"));
         }

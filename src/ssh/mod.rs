@@ -6,8 +6,8 @@
 //! operator's files are included after them. The engine of a whole host includes nobody's: it has a
 //! key and known hosts of its own. A host key is never accepted silently.
 //!
-//! What `ssh` says goes to a file of its own (`-E`), apart from what a host makes it print: a banner
-//! cannot be taken for its words.
+//! What `ssh` says goes to a file of its own (`-E`), apart from banners. A host can still write lines
+//! into that file, before it has proved who it is: [`reading`] tells where that matters.
 //!
 //! [`config`] is what it is told, [`reading`] what it complains of, [`mod@run`] one command on
 //! a host; [`master`] is a connection that is kept open, [`mux`] how we speak with it.

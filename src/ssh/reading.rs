@@ -1,7 +1,9 @@
 //! What `ssh` complains of, read from its log. Pure but for the reading of the files.
 //!
 //! The log is at `DEBUG1`, so that it also says what went well: how many keys were offered, whether a
-//! command was sent, how it ended. What a host says in it is foreign text, and is shown as such.
+//! command was sent, how it ended. What a host says in it is foreign text, and is shown as such: a host
+//! can write whole lines into it before its key was looked at. So about a host key only a log is
+//! believed into which no host wrote, and no word of a log gets into a command that we offer.
 
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use super::config::hop_log;
 use super::failure::{ChannelTrouble, SshFailure, Trouble};
 use super::run::tail;
 use crate::domain::connect::quote;
-use crate::domain::ssh::{SshDestination, SshHop};
+use crate::domain::ssh::{SshDestination, SshHop, SshWord};
 use crate::domain::text::{counted, shown};
 
 /// What `ssh` and the hops on the way wrote.
@@ -43,10 +45,11 @@ impl Logs {
         })
     }
 
-    /// True where the command was sent.
+    /// True where the command was sent, or nobody can tell any more.
     #[must_use]
     pub fn command_was_sent(&self) -> bool {
-        self.main.lines().any(|line| line.starts_with("debug1: Sending command: "))
+        let is_flooded = self.main == FLOODED || self.hops.iter().any(|log| log == FLOODED);
+        is_flooded || self.main.lines().any(|line| line.starts_with("debug1: Sending command: "))
     }
 }
 
@@ -56,15 +59,22 @@ pub fn failure(logs: &Logs, to: &SshDestination, known_hosts: &Path) -> SshFailu
     let known_hosts = known_hosts.to_string_lossy();
     for (number, (hop, log)) in to.jump.iter().zip(&logs.hops).enumerate() {
         let mut log = Log::new(log, hop.host.as_str(), hop.port, &known_hosts);
-        log.from = number.checked_sub(1).and_then(|before| to.jump.get(before));
+        let way = to.jump.get(..number).unwrap_or_default();
+        log.is_through_hop = !way.is_empty();
+        let at = (hop.user.as_ref(), hop.host.as_str(), hop.port);
+        log.by_hand = by_hand(at, way, &known_hosts);
         let next = to.jump.get(number + 1).map_or_else(|| place(to), to_string);
-        let why = if log.signed_in() { log.passed_on(&next) } else { log.said_something() };
+        let is_in = log.signed_in() && log.refused_key().is_none();
+        let why = if is_in { log.passed_on(&next) } else { log.said_something() };
         if let Some(why) = why {
-            return Trouble::Hop { hop: hop.to_string(), why: Box::new(why) }.into();
+            let why = Trouble::Hop { hop: hop.to_string(), why: Box::new(why) };
+            return SshFailure::new(why, logs.command_was_sent());
         }
     }
     let mut log = Log::new(&logs.main, to.host.as_str(), to.port, &known_hosts);
-    log.from = to.jump.last();
+    log.is_through_hop = !to.jump.is_empty();
+    let at = (to.user.as_ref(), to.host.as_str(), to.port);
+    log.by_hand = by_hand(at, &to.jump, &known_hosts);
     SshFailure::new(log.trouble(), logs.command_was_sent())
 }
 
@@ -121,21 +131,44 @@ fn to_string(it: &impl ToString) -> String {
     it.to_string()
 }
 
-/// Returns the words, each with a blank behind it, that run a command on a hop.
-fn hop_command(hop: &SshHop) -> String {
-    let port = hop.port.map(|port| format!("-p {port} ")).unwrap_or_default();
-    let user = hop.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-    format!("ssh {port}{} ", quote(&format!("{user}{}", hop.host)))
+/// Returns the command with which a person connects once, sees the host key, and has it kept.
+fn by_hand(
+    (user, host, port): (Option<&SshWord>, &str, Option<u16>),
+    way: &[SshHop],
+    known_hosts: &str,
+) -> String {
+    let mut words = vec!["ssh".to_owned()];
+    // The file that `ssh` takes by itself need not be named.
+    if !known_hosts.ends_with("/.ssh/known_hosts") {
+        let option = format!("UserKnownHostsFile=\"{known_hosts}\"");
+        words.extend(["-o".to_owned(), quote(&option)]);
+    }
+    if !way.is_empty() {
+        let hops: Vec<_> = way.iter().map(ToString::to_string).collect();
+        words.extend(["-J".to_owned(), quote(&hops.join(","))]);
+    }
+    words.extend(port.into_iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    words.push(quote(&format!("{user}{host}")));
+    words.join(" ")
+}
+
+/// What kind of host key is not known, where a line says so.
+fn unknown_kind<'a>(line: &&'a str) -> Option<&'a str> {
+    line.strip_prefix("No ")?.split_once(" host key is known for ").map(|(kind, _)| kind)
 }
 
 /// One log with what is known besides.
 struct Log<'a> {
     lines: Vec<&'a str>,
     host: &'a str,
+    port: Option<u16>,
     place: String,
     known_hosts: &'a str,
-    /// The host through which the connection goes, where it is not from here.
-    from: Option<&'a SshHop>,
+    /// True where the connection is not from here.
+    is_through_hop: bool,
+    /// What a person types to connect by hand.
+    by_hand: String,
 }
 
 impl<'a> Log<'a> {
@@ -144,9 +177,11 @@ impl<'a> Log<'a> {
         Self {
             lines: text.lines().map(str::trim_end).collect(),
             host,
+            port,
             place,
             known_hosts,
-            from: None,
+            is_through_hop: false,
+            by_hand: String::new(),
         }
     }
 
@@ -222,46 +257,63 @@ impl<'a> Log<'a> {
     }
 
     fn host_key(&self) -> Option<Trouble> {
+        let lines = self.refused_key()?;
+        let place = self.known_name();
+        if self.is_forged() {
+            return Some(Trouble::HostKeyForged { place });
+        }
+        if self.after(CERTIFICATE).is_some() {
+            // Its name is whatever the host wrote into it, with line breaks and all.
+            let why = "its host key was not taken, nor its certificate: its authority is not known \
+                       here; see with `ssh` by hand";
+            return Some(Trouble::Other { place, why: why.to_owned() });
+        }
         let is_known = |line: &&&str| {
             line.starts_with("Offending ")
                 && line.contains(" key in ")
                 && !line.contains(" for IP in ")
         };
-        let offending = self.lines.iter().find(is_known);
-        let known = offending.and_then(|line| line.split_once(" key in ")).map(|(_, place)| place);
-        let known = shown(known.unwrap_or(self.known_hosts));
-        if self.has("WARNING: REVOKED HOST KEY DETECTED!") {
-            return Some(Trouble::HostKeyRevoked { place: self.place.clone(), known });
+        let offending = lines.iter().find(is_known).and_then(|line| line.split_once(" key in "));
+        let known = shown(offending.map_or(self.known_hosts, |(_, place)| place));
+        let has = |text: &str| lines.iter().any(|line| line.contains(text));
+        if has("WARNING: REVOKED HOST KEY DETECTED!") {
+            return Some(Trouble::HostKeyRevoked { place, known });
         }
-        if self.has("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!") {
-            let name = self.after("Host key for ").or_else(|| self.after("ED25519 host key for "));
-            let name = name.and_then(|rest| rest.split(' ').next()).unwrap_or(&self.place);
-            let file = known.rsplit_once(':').map_or(known.as_str(), |(file, _)| file);
-            let command = format!("ssh-keygen -R {} -f {}", quote(name), quote(file));
-            return Some(Trouble::HostKeyChanged { place: shown(name), known, command });
+        if has("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!") {
+            let (name, file) = (quote(&place), quote(self.known_hosts));
+            let command = format!("ssh-keygen -R {name} -f {file}");
+            return Some(Trouble::HostKeyChanged { place, known, command });
         }
-        let is_unknown = |line: &&str| {
-            let rest = line.strip_prefix("No ")?;
-            let (kind, rest) = rest.split_once(" host key is known for ")?;
-            Some((kind.to_owned(), rest.split(' ').next()?.to_owned()))
-        };
-        let (kind, name) = self.lines.iter().find_map(is_unknown)?;
-        let fingerprint = self.after("debug1: Server host key: ");
+        let kind = lines.iter().find_map(unknown_kind).filter(|kind| KEY_KINDS.contains(kind))?;
+        let fingerprint = lines.first().and_then(|line| line.strip_prefix(SERVER_KEY));
         let fingerprint = fingerprint.and_then(|rest| rest.split(' ').nth(1)).unwrap_or_default();
-        let kind_and_print = shown(format!("{kind} {fingerprint}").trim());
-        let command = self.scan(&kind, &name);
-        Some(Trouble::HostKeyUnknown { place: shown(&name), key: kind_and_print, command })
+        let key = shown(format!("{kind} {fingerprint}").trim());
+        let (command, file) = (self.by_hand.clone(), shown(self.known_hosts));
+        Some(Trouble::HostKeyUnknown { place, key, command, file })
     }
 
-    /// The command that adds a host key, once it was compared.
-    fn scan(&self, kind: &str, name: &str) -> String {
-        let bracketed = name.strip_prefix('[').and_then(|rest| rest.split_once("]:"));
-        let (host, port) = bracketed.map_or((name, None), |(host, port)| (host, Some(port)));
-        let port = port.map(|port| format!("-p {} ", quote(port))).unwrap_or_default();
-        let kind = kind.to_ascii_lowercase();
-        let through = self.from.map(hop_command).unwrap_or_default();
-        let scan = format!("ssh-keyscan -t {} {port}{}", quote(&kind), quote(host));
-        format!("{through}{scan} >> {}", quote(self.known_hosts))
+    /// What `ssh` says of a host key that it did not take, where it then ended.
+    fn refused_key(&self) -> Option<&[&'a str]> {
+        let last = self.lines.iter().rev().find(|line| !line.is_empty())?;
+        let key = self.lines.iter().rposition(|line| line.starts_with(SERVER_KEY));
+        (*last == KEY_REFUSED).then_some(self.lines.get(key.unwrap_or(0)..)?)
+    }
+
+    /// True where a host that has shown no key yet may have written some of the lines: messages
+    /// and offers are logged with their line breaks. The key is shown once, and no server has anything
+    /// to say before.
+    fn is_forged(&self) -> bool {
+        let is_foreign = |line: &&str| FOREIGN.iter().any(|start| line.starts_with(start));
+        let keys = self.lines.iter().filter(|line| line.starts_with(SERVER_KEY)).count();
+        keys > 1 || self.lines.iter().any(is_foreign)
+    }
+
+    /// The name of the host in a file of known host keys.
+    fn known_name(&self) -> String {
+        match self.port {
+            Some(port) if port != 22 => format!("[{}]:{port}", self.host),
+            _ => self.host.to_owned(),
+        }
     }
 
     fn negotiating(&self) -> Option<Trouble> {
@@ -319,12 +371,12 @@ impl<'a> Log<'a> {
             if let Some(rest) = line.strip_prefix("Load key \"") {
                 let (path, why) = rest.rsplit_once("\": ")?;
                 let remedy = match why {
-                    "bad permissions" => format!("run `chmod 600 {}`", quote(path)),
+                    "bad permissions" => "let only its owner read it (`chmod 600`)".to_owned(),
                     "Permission denied" => "this user may not read it".to_owned(),
                     _ if why.contains("passphrase") => {
-                        format!("it has a passphrase: load it with `ssh-add {}`", quote(path))
+                        "it has a passphrase: load it with `ssh-add`".to_owned()
                     }
-                    _ => format!("see with `ssh-keygen -yf {}`", quote(path)),
+                    _ => "see with `ssh-keygen -yf`".to_owned(),
                 };
                 return trouble(path, why, remedy);
             }
@@ -347,7 +399,7 @@ impl<'a> Log<'a> {
         let key = self.after("debug1: Server accepts key: ")?;
         let path = key.split_once(" SHA256:").and_then(|(name, _)| name.rsplit_once(' '))?.0;
         let why = "it is accepted there, and has a passphrase that nobody types".to_owned();
-        let remedy = format!("load it with `ssh-add {}`", quote(path));
+        let remedy = "load it with `ssh-add`".to_owned();
         Some(Trouble::KeyFile { path: shown(path), why, remedy })
     }
 
@@ -357,6 +409,9 @@ impl<'a> Log<'a> {
     }
 
     fn killed(&self) -> Option<Trouble> {
+        if self.lines == [FLOODED] {
+            return Some(Trouble::Killed { why: FLOODED.to_owned() });
+        }
         let line = self.lines.iter().find(|line| line.starts_with("Killed by signal "))?;
         Some(Trouble::Killed { why: shown(line.trim_end_matches('.')) })
     }
@@ -373,7 +428,7 @@ impl<'a> Log<'a> {
         if starting.is_some() {
             let way = self.after("debug1: Executing proxy command: ");
             return Some(match way {
-                Some(_) if self.from.is_none() => {
+                Some(_) if !self.is_through_hop => {
                     let host = self.host.to_owned();
                     let way = "ProxyJump or ProxyCommand of your ssh_config".to_owned();
                     Trouble::Way { place, way, host }
@@ -417,6 +472,17 @@ impl<'a> Log<'a> {
         Trouble::Other { place: self.place.clone(), why }
     }
 }
+
+/// What stands for a log that has reached its limit: nothing in it is to be believed.
+pub(super) const FLOODED: &str = "a host made it write 8 MiB of log, and no more is kept";
+const SERVER_KEY: &str = "debug1: Server host key: ";
+/// The last line of an `ssh` that did not take a host key.
+const KEY_REFUSED: &str = "Host key verification failed.";
+/// How lines begin behind which a host writes what it likes.
+const FOREIGN: [&str; 3] =
+    ["debug1: Remote: ", "Received disconnect from ", "Unable to negotiate with "];
+const CERTIFICATE: &str = "debug1: Server host certificate: ";
+const KEY_KINDS: [&str; 6] = ["ED25519", "ECDSA", "RSA", "DSA", "ED25519-SK", "ECDSA-SK"];
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::Ssh;
 use super::config;
 use super::failure::{SshFailure, Trouble};
-use super::folder::{Folder, failed, write};
-use super::reading::{self, Logs};
+use super::folder::{Folder, check_files, failed, write};
+use super::reading::{self, FLOODED, Logs};
 use crate::domain::connect::quote;
 use crate::domain::ssh::SshDestination;
 use crate::domain::text;
@@ -30,6 +30,7 @@ impl Ssh {
         limit: Span,
     ) -> Result<Ran, SshFailure> {
         let line: Vec<_> = words.iter().map(|word| remote_word(word)).collect::<Result<_, _>>()?;
+        check_files(to)?;
         let folder = Folder::fresh(self)?;
         let file = folder.path().join("config");
         let log = folder.path().join("log");
@@ -37,10 +38,18 @@ impl Ssh {
             .map_err(|error| failed(&file.to_string_lossy(), &error))?;
         let mut words = config::words(&file, &log, to);
         words.extend(["-T".to_owned(), "--".to_owned(), to.host.to_string(), line.join(" ")]);
-        let program = Program::new(words).with(&self.variables).reading(input).within(limit);
+        let program =
+            Program::new(config::limited(words)).with(&self.variables).reading(input).within(limit);
         let ran = process::run(program).await;
         let logs = Logs::read(&log, to.jump.len());
-        self.outcome(to, ran, &logs, limit)
+        match ran {
+            // What a shell says of a program that it cannot run; `ssh` makes its log first.
+            Ok(Ran { code: Some(126 | 127), stderr, .. }) if !log.exists() => {
+                let why = stderr.lines().last().map(text::shown).unwrap_or_default();
+                Err(Trouble::NoProgram { why }.into())
+            }
+            ran => self.outcome(to, ran, &logs, limit),
+        }
     }
 
     fn outcome(
@@ -85,12 +94,16 @@ fn remote_word(word: &str) -> Result<String, SshFailure> {
     Ok(if altered { format!("'{}'", word.replace('\'', r"'\''")) } else { quoted })
 }
 
-/// Returns the end of a file as text, at most [`LOG_BYTES_MAX`] of it; nothing where there is none.
+/// Returns the end of a log, at most [`LOG_BYTES_MAX`] of it; nothing where there is none, and
+/// [`FLOODED`] where it has reached its limit.
 pub(super) fn tail(path: &Path) -> String {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let read = || {
         let mut file = std::fs::File::open(path)?;
         let length = file.metadata()?.len();
+        if length >= config::LOG_BYTES_LIMIT {
+            return Ok(FLOODED.into());
+        }
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES_MAX)))?;
         let mut bytes = vec![];
         file.take(LOG_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -101,3 +114,29 @@ pub(super) fn tail(path: &Path) -> String {
 
 /// How much of a log is read.
 const LOG_BYTES_MAX: u64 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_program_writes_a_log_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        std::fs::write(&log, "debug1: Connecting to x\n").unwrap();
+        assert_eq!(tail(&log), "debug1: Connecting to x\n");
+        let script = "head -c 40000000 /dev/zero >>\"$1\"; echo \"$?\"";
+        let words = ["sh", "-c", script, "sh", &log.to_string_lossy()].map(str::to_owned);
+        let variables = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+        let program = Program::new(config::limited(words.into())).with(&variables);
+        let ran = process::run(program).await.unwrap();
+        assert_ne!(ran.stdout, "0\n");
+        assert!(log.metadata().unwrap().len() <= 2 * config::LOG_BYTES_LIMIT);
+        let logs = Logs::read(&log, 0);
+        assert_eq!(logs.main, FLOODED);
+        assert!(logs.command_was_sent(), "nobody can tell");
+        let to = SshDestination::new("bastion".parse().unwrap());
+        let said = reading::failure(&logs, &to, Path::new("/k")).to_string();
+        assert!(said.ends_with(FLOODED), "{said}");
+    }
+}

@@ -24,40 +24,19 @@ mod watching;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc};
 
 use self::steps::{Action, Does};
-use super::{DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall};
+use super::key::Key;
+use super::{DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall, Told};
 use crate::domain::artifact::Marked;
-use crate::domain::id::{InstallationId, ProviderId, SecretName};
+use crate::domain::id::{InstallationId, ProviderId};
 use crate::domain::provider::{Health, ProviderKind, Validation};
-use crate::domain::secret::Secret;
 use crate::domain::ssh::SshDestination;
 use crate::domain::time::Timestamp;
 use crate::session::{Applied, Looked, PlannedStep, Undone};
 use crate::ssh::Ssh;
-use crate::vault::Vault;
-
-/// Where the key of a provider is.
-#[derive(Clone)]
-pub enum Key {
-    /// It has none of ours.
-    None,
-    /// It was just given, and is not kept yet.
-    Given(Secret),
-    /// It lies in the vault.
-    InVault {
-        /// The vault.
-        vault: Arc<dyn Vault>,
-        /// Its name there.
-        name: SecretName,
-        /// What host it must have been given for.
-        is_for: String,
-    },
-}
 
 /// A bastion.
 pub struct Bastion {
@@ -165,7 +144,7 @@ impl Provider for Bastion {
         self.abilities(now).await
     }
 
-    async fn watch(&self, steps: &[Made], trouble: mpsc::Sender<String>) -> Lost {
+    async fn watch(&self, steps: &[Made], trouble: mpsc::Sender<Told>) -> Lost {
         self.guard(steps, trouble).await
     }
 

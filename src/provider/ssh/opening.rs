@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 
+use super::Bastion;
 use super::steps::{Action, connection};
-use super::{Bastion, Key};
 use crate::clock;
-use crate::domain::provider::unbind_key;
-use crate::domain::secret::Secret;
 use crate::domain::text;
 use crate::domain::time::Span;
 use crate::provider::{DialError, Dialed, Made};
@@ -46,7 +44,7 @@ impl Bastion {
     }
 
     async fn open(&self, action: &Action) -> Result<(), String> {
-        let key = self.key().await?;
+        let key = self.key.get(&self.id).await?;
         let ssh = &self.ssh;
         folder::make(&ssh.dir, &action.folder)
             .map_err(|error| format!("cannot make `{}`: {error}", action.folder.display()))?;
@@ -56,28 +54,6 @@ impl Bastion {
         let started = action.master().start(ssh, &action.bastion, key.as_ref(), ends_in).await;
         started.map_err(|failure| failure.to_string())?;
         listens(action).await.map_err(|error| self.gone_wrong(action, &error))
-    }
-
-    /// Takes the key of this provider out of where it is.
-    pub(super) async fn key(&self) -> Result<Option<Secret>, String> {
-        match &self.key {
-            Key::None => Ok(None),
-            Key::Given(key) => Ok(Some(key.clone())),
-            Key::InVault { vault, name, is_for } => {
-                let kept = vault.get(name).await.map_err(|error| {
-                    format!("its key cannot be had: {error}; unlock the vault and try again")
-                })?;
-                let kept = kept.ok_or_else(|| {
-                    let id = &self.id;
-                    format!("its key is not in the vault; give it: `breakglass providers rotate-key {id}`")
-                })?;
-                let key = unbind_key(is_for, &kept).map_err(|error| {
-                    let id = &self.id;
-                    format!("{error}; give it anew: `breakglass providers rotate-key {id}`")
-                })?;
-                Ok(Some(key))
-            }
-        }
     }
 
     /// Sees whether the target answers through an open connection.

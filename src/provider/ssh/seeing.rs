@@ -9,14 +9,14 @@ use tokio::time::timeout;
 use super::Bastion;
 use super::opening::{Unreached, reaches};
 use super::steps::{Action, Does};
-use crate::clock::Stopwatch;
-use crate::domain::probe::{Probe, ProbeCheck};
+use crate::domain::probe::Probe;
 use crate::domain::provider::{Health, Validation};
 use crate::domain::ssh::SshDestination;
 use crate::domain::target::Address;
 use crate::domain::text::shown;
 use crate::domain::time::{Span, Timestamp};
 use crate::process::{self, Program};
+use crate::provider::checks::Checks;
 use crate::ssh::failure::ChannelTrouble;
 use crate::ssh::folder::{Folder, write};
 use crate::ssh::reading::{Logs, place};
@@ -26,16 +26,18 @@ impl Bastion {
     /// Looks at everything that a session will need, in the order in which it needs it. What comes
     /// after something that is missing is not looked at.
     pub(super) async fn abilities(&self, now: Timestamp) -> Validation {
-        let mut checks = Checks { list: vec![], watch: Stopwatch::start() };
+        let mut checks = Checks::start();
         self.look_at_all(&mut checks, now).await.ok();
-        Validation { probe: Probe { at: now, checks: checks.list }, key_expires_at: None }
+        Validation { probe: Probe { at: now, checks: checks.into_list() }, key_expires_at: None }
     }
 
     async fn look_at_all(&self, checks: &mut Checks, now: Timestamp) -> Result<(), ()> {
+        // All of it in one turn: each look starts several programs and signs in.
+        let Ok(_turn) = self.turns.acquire().await else { return Err(()) };
         checks.note(PROGRAM, self.program().await)?;
         let resolved = self.resolved().await;
         checks.note(CONFIGURATION, resolved.map(|it| it.to_string()))?;
-        let key = match self.key().await {
+        let key = match self.key.get(&self.id).await {
             Ok(key) => key,
             Err(why) => return checks.note(SIGN_IN, Err(why)),
         };
@@ -127,7 +129,7 @@ impl Bastion {
 
     async fn signs_in(&self) -> Result<(), String> {
         let Ok(_turn) = self.turns.acquire().await else { return Ok(()) };
-        let key = self.key().await?;
+        let key = self.key.get(&self.id).await?;
         let (action, _folder) =
             self.trial(Timestamp::default()).map_err(|failure| failure.to_string())?;
         let master = action.master();
@@ -221,7 +223,8 @@ fn stage(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::HostKeyUnknown { .. }
         | Trouble::HostKeyChanged { .. }
-        | Trouble::HostKeyRevoked { .. } => HOST_KEY,
+        | Trouble::HostKeyRevoked { .. }
+        | Trouble::HostKeyForged { .. } => HOST_KEY,
         Trouble::NoKey { .. }
         | Trouble::NotAccepted { .. }
         | Trouble::TooManyKeys { .. }
@@ -245,32 +248,6 @@ fn forwarding(reached: Result<(), Unreached>, action: &Action) -> Result<String,
         )),
         Err(Unreached::Target(other)) => Err(other.to_string()),
         Err(Unreached::Connection(error)) => Err(format!("the ssh connection: {error}")),
-    }
-}
-
-/// The checks so far, with the time since the last one.
-struct Checks {
-    list: Vec<ProbeCheck>,
-    watch: Stopwatch,
-}
-
-impl Checks {
-    /// Notes something without which nothing works.
-    fn note(&mut self, name: &str, found: Result<String, String>) -> Result<(), ()> {
-        let is_well = found.is_ok();
-        self.push(name, true, found);
-        if is_well { Ok(()) } else { Err(()) }
-    }
-
-    /// Notes something that is only good to know.
-    fn also(&mut self, name: &str, found: Result<String, String>) {
-        self.push(name, false, found);
-    }
-
-    fn push(&mut self, name: &str, needed: bool, found: Result<String, String>) {
-        let millis = self.watch.elapsed().as_millis();
-        self.watch = Stopwatch::start();
-        self.list.push(ProbeCheck { name: name.to_owned(), needed, found, millis });
     }
 }
 

@@ -1,13 +1,12 @@
 //! Finds and removes what bears the mark of an installation, without any notes.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::steps::marked;
-use crate::domain::artifact::{Marked, Marker};
+use crate::domain::artifact::Marked;
 use crate::domain::id::InstallationId;
-use crate::process;
+use crate::provider::left;
 use crate::session::Undone;
 use crate::ssh::Master;
 
@@ -17,13 +16,7 @@ use crate::ssh::Master;
 ///
 /// When folders or processes cannot be listed.
 pub(super) fn list(dir: &Path, installation: &InstallationId) -> io::Result<Vec<Marked>> {
-    let mut found: BTreeMap<PathBuf, Marker> = BTreeMap::new();
-    for (folder, name) in named(dir)?.into_iter().chain(running(dir)?) {
-        let Ok(marker) = name.parse::<Marker>() else { continue };
-        if marker.installation == *installation {
-            found.insert(folder, marker);
-        }
-    }
+    let found = left::list(dir, installation)?;
     Ok(found.into_iter().map(|(folder, marker)| marked(marker, &folder)).collect())
 }
 
@@ -35,42 +28,10 @@ pub(super) async fn remove(dir: &Path, found: &Marked) -> Undone {
     master.end().await.map_or_else(Undone::Problem, |()| Undone::Sent)
 }
 
-/// The folders with the name of every file in them.
-fn named(dir: &Path) -> io::Result<Vec<(PathBuf, String)>> {
-    let mut names = vec![];
-    let folders = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
-        folders => folders?,
-    };
-    for folder in folders {
-        let folder = folder?.path();
-        let Ok(files) = std::fs::read_dir(&folder) else { continue };
-        for file in files.flatten() {
-            names.push((folder.clone(), file.file_name().to_string_lossy().into_owned()));
-        }
-    }
-    Ok(names)
-}
-
-/// What stands in the arguments of processes that were configured from a file in such a folder.
-fn running(dir: &Path) -> io::Result<Vec<(PathBuf, String)>> {
-    let start = format!("{}/", dir.display());
-    let mut names = vec![];
-    for process in process::find(&start)? {
-        let words = std::fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
-        let words = String::from_utf8_lossy(&words).into_owned();
-        for word in words.split('\0').filter_map(|word| word.strip_prefix(&start)) {
-            if let Some((folder, name)) = word.split_once('/') {
-                names.push((dir.join(folder), name.to_owned()));
-            }
-        }
-    }
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::artifact::Marker;
     use crate::domain::id::SessionId;
     use crate::domain::time::Timestamp;
 

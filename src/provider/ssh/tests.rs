@@ -3,15 +3,19 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use super::steps::tests::{bastion as destination, order};
 use super::*;
 use crate::domain::artifact::Artifact;
+use crate::domain::id::SecretName;
 use crate::domain::provider::bind_key;
+use crate::domain::secret::Secret;
 use crate::ssh::Whose;
 use crate::ssh::mux::fake::{Target, serve};
+use crate::vault::Vault;
 use crate::vault::memory::MemoryVault;
 
 /// A bastion whose `ssh` is a script.
@@ -119,6 +123,19 @@ async fn a_sign_in_that_is_refused_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_host_that_floods_the_log_is_cut_off_and_leaves_nothing() {
+    let does = "head -c 40000000 /dev/zero >>\"$log\"
+        wc -c <\"$log\" >\"${log%/*}/../size\"
+        exit 255";
+    let lab = Lab::new(does, Key::None);
+    let Applied::Refused(why) = lab.apply(0).await else { panic!("not refused") };
+    assert!(why.contains("a host made it write 8 MiB of log"), "{why}");
+    let size = std::fs::read_to_string(lab.root.path().join("run/size")).unwrap();
+    assert!(size.trim().parse::<u64>().unwrap() <= 16 * 1024 * 1024, "{size}");
+    assert!(!lab.folder().exists());
+}
+
+#[tokio::test]
 async fn a_host_that_takes_no_more_sign_ins_is_asked_again() {
     // It drops the first two, and says then that it has no key.
     let does = "n=\"${log%/*}/../n\"; echo x >>\"$n\"
@@ -195,6 +212,7 @@ async fn a_lost_connection_is_told_with_its_reason_and_trouble_meanwhile() {
         why
     };
     let (lost, why) = tokio::join!(lab.bastion.watch(&lab.made, tell), trouble);
+    let Told::Trouble(why) = why else { panic!("{why:?}") };
     assert!(why.starts_with("`orders.internal:5432` refuses"), "{why}");
     assert_eq!(lost.step, 0);
     assert!(lost.why.starts_with("`bastion:2222` stopped answering"), "{}", lost.why);

@@ -11,13 +11,14 @@ use tokio::time::sleep;
 use super::Bastion;
 use super::steps::{Action, connection};
 use crate::process;
-use crate::provider::{Lost, Made};
+use crate::provider::{Lost, Made, Told};
+use crate::ssh::config::hop_log;
 use crate::ssh::mux::{Mux, MuxError};
 use crate::ssh::reading::{self, place};
 
 impl Bastion {
     /// Returns once the connection is surely gone.
-    pub(super) async fn guard(&self, steps: &[Made], trouble: mpsc::Sender<String>) -> Lost {
+    pub(super) async fn guard(&self, steps: &[Made], trouble: mpsc::Sender<Told>) -> Lost {
         let Some((step, action)) = connection(steps) else {
             return std::future::pending().await;
         };
@@ -37,7 +38,7 @@ impl Bastion {
         &self,
         action: &Action,
         log: &mut LogTail,
-        trouble: &mpsc::Sender<String>,
+        trouble: &mpsc::Sender<Told>,
     ) -> Option<String> {
         let mut mux = match Mux::connect(&action.master().control()).await {
             Ok(mux) => mux,
@@ -80,14 +81,17 @@ impl Bastion {
 }
 
 /// Tells each new complaint once.
-fn tell(action: &Action, log: &mut LogTail, trouble: &mpsc::Sender<String>) {
+fn tell(action: &Action, log: &mut LogTail, trouble: &mpsc::Sender<Told>) {
     let (host, target) = (place(&action.bastion), action.target.to_string());
     for line in log.new_lines() {
         let Some(why) = reading::channel(&line, &host, &target) else { continue };
-        if log.told.insert(why.to_string()) {
+        if log.told.len() < TOLD_MAX && log.told.insert(why.to_string()) {
             // Where nobody reads them, one more is of no use.
-            trouble.try_send(why.to_string()).ok();
+            trouble.try_send(Told::Trouble(why.to_string())).ok();
         }
+    }
+    for number in 1..=action.bastion.jump.len() {
+        cut_long(&hop_log(&log.path, number));
     }
 }
 
@@ -120,19 +124,21 @@ impl LogTail {
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         let text = bytes.get(..whole).unwrap_or_default();
         self.offset += u64::try_from(whole).unwrap_or_default();
-        if self.offset > LOG_BYTES_MAX && whole == bytes.len() {
-            self.cut();
+        if cut_long(&self.path) {
+            self.offset = 0;
         }
         String::from_utf8_lossy(text).lines().map(ToOwned::to_owned).collect()
     }
+}
 
-    /// `ssh` appends to it, so it goes on at the start.
-    fn cut(&mut self) {
-        let file = std::fs::File::options().write(true).open(&self.path);
-        if file.and_then(|file| file.set_len(0)).is_ok() {
-            self.offset = 0;
-        }
+/// Cuts a log that has grown long, whatever its last line is, and says whether it did. `ssh` appends
+/// to it, so it goes on at the start.
+fn cut_long(path: &Path) -> bool {
+    if path.metadata().map_or(0, |it| it.len()) <= LOG_BYTES_MAX {
+        return false;
     }
+    let file = std::fs::File::options().write(true).open(path);
+    file.and_then(|file| file.set_len(0)).is_ok()
 }
 
 fn read_from(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
@@ -146,8 +152,9 @@ fn read_from(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
 /// How often the log is read, and every how many of these the connection is asked whether it lives.
 const ROUND: Duration = Duration::from_secs(1);
 const ALIVE_EVERY: u64 = 5;
-/// For how many rounds the same complaint is not told again.
+/// For how many rounds the same complaint is not told again, and how many are told in that time.
 const TOLD_FOR: u32 = 60;
+const TOLD_MAX: usize = 50;
 const AGAIN_IN: Duration = Duration::from_millis(500);
 /// How long a process may take to go once it has closed its socket.
 const GOES_IN: Duration = Duration::from_secs(2);
@@ -177,5 +184,39 @@ mod tests {
         assert_eq!(path.metadata().unwrap().len(), 0, "it was cut");
         ssh.write_all(b"three\n").unwrap();
         assert_eq!(log.new_lines(), ["three"]);
+        let endless = "y".repeat(3 * usize::try_from(READ_BYTES_MAX).unwrap());
+        ssh.write_all(endless.as_bytes()).unwrap();
+        log.new_lines();
+        assert_eq!(path.metadata().unwrap().len(), 0, "no line break keeps it from being cut");
+        ssh.write_all(b"four\n").unwrap();
+        assert_eq!(log.new_lines(), ["four"]);
+    }
+
+    #[test]
+    fn the_logs_of_hops_are_cut_too_and_complaints_have_an_end() {
+        let root = tempfile::tempdir().unwrap();
+        let mut order = super::super::steps::tests::order();
+        order.marker.session = "s".to_owned();
+        let bastion = super::super::steps::tests::bastion();
+        let id = "bastion".parse().unwrap();
+        let steps = super::super::steps::plan(&id, &bastion, root.path(), &order).unwrap();
+        let action = Action::of(&steps[0]).unwrap();
+        std::fs::create_dir(&action.folder).unwrap();
+        let path = action.master().log();
+        std::fs::write(&path, "").unwrap();
+        let mut log = LogTail::at_the_end(path.clone());
+        let long = "z".repeat(usize::try_from(LOG_BYTES_MAX).unwrap() + 1);
+        std::fs::write(hop_log(&path, 1), long).unwrap();
+        let lines = (0..1_000).map(|n| format!("channel {n}: open failed: connect failed: {n}\n"));
+        std::fs::write(&path, lines.collect::<String>()).unwrap();
+        let (told, mut hears) = mpsc::channel(2_000);
+        tell(&action, &mut log, &told);
+        assert_eq!(hop_log(&path, 1).metadata().unwrap().len(), 0);
+        drop(told);
+        let mut heard = 0;
+        while hears.try_recv().is_ok() {
+            heard += 1;
+        }
+        assert_eq!(heard, TOLD_MAX);
     }
 }

@@ -34,6 +34,7 @@ const UNKNOWN: &str = "\
 No ED25519 host key is known for [127.0.0.1]:2322 and you have requested strict checking.
 Host key verification failed.
 ";
+const REFUSED: &str = "Host key verification failed.\n";
 const AUTHENTICATED: &str = "Authenticated to 127.0.0.1 ([127.0.0.1]:2322) using \"publickey\".\n";
 
 fn bastion() -> SshDestination {
@@ -103,13 +104,83 @@ fn a_host_key_is_never_taken_unseen_and_a_changed_one_is_a_warning() {
     let lines = lines(&[
         &[REACHED, UNKNOWN],
         &[REACHED, CHANGED],
-        &[REACHED, "@       WARNING: REVOKED HOST KEY DETECTED!               @\n"],
+        &[REACHED, "@       WARNING: REVOKED HOST KEY DETECTED!               @\n", REFUSED],
     ]);
-    insta::assert_snapshot!(lines, @r"
-    the host key of `[127.0.0.1]:2322` (ED25519 SHA256:XWW4eBmwBm/fnu/P7qZsRDX68XdxQcQuteOfEeEq4nc) is not known here, and none is accepted unseen: compare it over another way, and only then run `ssh-keyscan -t ed25519 -p 2322 127.0.0.1 >> '/h/known hosts'`
+    insta::assert_snapshot!(lines, @r#"
+    the host key of `[127.0.0.1]:2322` (ED25519 SHA256:XWW4eBmwBm/fnu/P7qZsRDX68XdxQcQuteOfEeEq4nc) is not known here, and none is accepted unseen: connect once by hand, `ssh -o 'UserKnownHostsFile="/h/known hosts"' -p 2322 ops@127.0.0.1`, and say yes only to the fingerprint that its owner tells you over another way; it must then stand in `/h/known hosts`, readable for the user of this engine
     `[127.0.0.1]:2322` has ANOTHER host key than /h/known hosts:2: somebody may be in between, or it was set up anew; ask its owner for the new fingerprint over another way, and only then run `ssh-keygen -R '[127.0.0.1]:2322' -f '/h/known hosts'`
-    the host key of `127.0.0.1:2322` is revoked (/h/known hosts); do not connect; ask its owner
+    the host key of `[127.0.0.1]:2322` is revoked (/h/known hosts); do not connect; ask its owner
+    "#);
+}
+
+/// What somebody in between writes, who knows the genuine fingerprint and has not its key.
+const FORGED: &str = "\
+debug1: Server host key: ssh-ed25519 SHA256:GENUINE
+@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
+Offending ED25519 key in /home/ana/.bashrc:1
+Host key for elsewhere has changed and you have requested strict checking.
+No ED25519 host key is known for elsewhere and you have requested strict checking.
+Host key verification failed.
+";
+
+#[test]
+fn who_has_no_key_does_not_choose_the_fingerprint_that_is_compared() {
+    let (start, key) = REACHED.split_at(REACHED.find("debug1: Server host key").unwrap());
+    let message = "debug1: Remote: x\n";
+    let offer = "Unable to negotiate with 127.0.0.1 port 2322: no matching host key type found. \
+                 Their offer: x\n";
+    let goodbye = "Received disconnect from 127.0.0.1 port 2322:2: x\n";
+    let closed = "Connection closed by 127.0.0.1 port 2322\n";
+    let certificate = "debug1: Server host certificate: ssh-ed25519-cert-v01@openssh.com \
+                       SHA256:OTHER, serial 0 ID \"x\n";
+    let cases: [&[&str]; 9] = [
+        &[start, message, FORGED, key, UNKNOWN],
+        &[start, message, FORGED, key, CHANGED],
+        &[start, message, FORGED],
+        &[start, offer, FORGED],
+        &[start, goodbye, FORGED],
+        &[REACHED, certificate, FORGED, UNKNOWN],
+        // With a certificate no line of its own names the key.
+        &[
+            start,
+            certificate,
+            "debug1: Server host key: ssh-ed25519 SHA256:GENUINE\" CA x\n",
+            UNKNOWN,
+        ],
+        &[REACHED, certificate, "\" CA x\n", UNKNOWN],
+        &[start, message, FORGED, closed],
+    ];
+    for case in cases {
+        let said = read(case);
+        assert!(!said.contains("GENUINE"), "{said}");
+        assert!(!said.contains("elsewhere") && !said.contains(".bashrc"), "{said}");
+        assert!(!said.contains("only then run"), "{said}");
+    }
+    insta::assert_snapshot!(lines(&[cases[0], cases[7], cases[8]]), @r"
+    `[127.0.0.1]:2322` wrote into the log of `ssh` before its host key was taken: somebody may be in between, and no fingerprint in that log is to be believed; do not connect; ask its owner
+    ssh to `[127.0.0.1]:2322` failed: its host key was not taken, nor its certificate: its authority is not known here; see with `ssh` by hand
+    `127.0.0.1:2322` closed the connection: Connection closed by 127.0.0.1 port 2322; its SSH server was stopped, or ended it
     ");
+}
+
+#[test]
+fn a_hop_that_says_it_signed_us_in_is_not_believed_over_its_key() {
+    let to = SshDestination { jump: vec!["edge".parse().unwrap()], ..bastion() };
+    let cut = "kex_exchange_identification: Connection closed by remote host\n";
+    let hop = [AUTHENTICATED, REACHED, UNKNOWN].concat();
+    let logs = Logs { main: cut.to_owned(), hops: vec![hop] };
+    let said = failure(&logs, &to, Path::new("/k")).to_string();
+    assert!(said.contains("the host key of `edge` (ED25519 SHA256:XWW4"), "{said}");
+}
+
+#[test]
+fn no_command_holds_a_word_of_the_log() {
+    let path = "Load key \"/etc/shadow\": bad permissions\n";
+    let said = read(&[REACHED, SIGNING, OFFERED, path, DENIED]);
+    assert!(said.contains("let only its owner read it (`chmod 600`)"), "{said}");
+    let unknown = REFUSED.replace("Host", "No $(x) host key is known for y\nHost");
+    let said = read(&[REACHED, &unknown]);
+    assert!(!said.contains("only then run"), "{said}");
 }
 
 #[test]
@@ -147,8 +218,8 @@ fn a_sign_in_that_is_refused_says_which_half_is_wrong() {
     no key to offer to `127.0.0.1:2322` for the user `ops`: load one (`ssh-add`), or name an identity file
     `127.0.0.1:2322` accepts none of 1 key offered for the user `ops`: the user is wrong, or the key is not in that user's authorized_keys
     `127.0.0.1:2322` accepts none of 2 keys offered for the user `ops`: the user is wrong, or the key is not in that user's authorized_keys
-    the key file `/k/id` cannot be used: bad permissions; run `chmod 600 /k/id`
-    the key file `/k/id` cannot be used: it is accepted there, and has a passphrase that nobody types; load it with `ssh-add /k/id`
+    the key file `/k/id` cannot be used: bad permissions; let only its owner read it (`chmod 600`)
+    the key file `/k/id` cannot be used: it is accepted there, and has a passphrase that nobody types; load it with `ssh-add`
     the key file `/k/id` cannot be used: No such file or directory; correct the path
     the key file `/k/id` cannot be used: agent refused operation; the agent does not sign: unlock or confirm it
     `127.0.0.1:2322` ended the sign-in after 1 key for `ops`: name the right identity file, so that it is the first one tried
@@ -180,14 +251,14 @@ fn a_hop_is_named_with_its_own_reason() {
         read([well, well], UNKNOWN),
         read([well, well], cut),
     ];
-    insta::assert_snapshot!(lines.join("\n"), @r"
+    insta::assert_snapshot!(lines.join("\n"), @r#"
     on the way, at `edge`: `edge:22` cannot be reached: No route to host; check this host's network
     on the way, at `edge`: `ana@inner:2200` refuses the connection from `edge`: nothing listens on that port, or a firewall says no
-    on the way, at `ana@inner:2200`: the host key of `[127.0.0.1]:2322` (ED25519 SHA256:XWW4eBmwBm/fnu/P7qZsRDX68XdxQcQuteOfEeEq4nc) is not known here, and none is accepted unseen: compare it over another way, and only then run `ssh edge ssh-keyscan -t ed25519 -p 2322 127.0.0.1 >> '/h/known hosts'`
+    on the way, at `ana@inner:2200`: the host key of `[inner]:2200` (ED25519 SHA256:XWW4eBmwBm/fnu/P7qZsRDX68XdxQcQuteOfEeEq4nc) is not known here, and none is accepted unseen: connect once by hand, `ssh -o 'UserKnownHostsFile="/h/known hosts"' -J edge -p 2200 ana@inner`, and say yes only to the fingerprint that its owner tells you over another way; it must then stand in `/h/known hosts`, readable for the user of this engine
     on the way, at `ana@inner:2200`: `inner:2200` may not pass connections on to `127.0.0.1:2322`: it is forbidden there; its owner can allow it (AllowTcpForwarding and PermitOpen in sshd_config, permitopen in authorized_keys)
-    the host key of `[127.0.0.1]:2322` (ED25519) is not known here, and none is accepted unseen: compare it over another way, and only then run `ssh -p 2200 ana@inner ssh-keyscan -t ed25519 -p 2322 127.0.0.1 >> '/h/known hosts'`
+    the host key of `[127.0.0.1]:2322` (ED25519) is not known here, and none is accepted unseen: connect once by hand, `ssh -o 'UserKnownHostsFile="/h/known hosts"' -J edge,ana@inner:2200 -p 2322 ops@127.0.0.1`, and say yes only to the fingerprint that its owner tells you over another way; it must then stand in `/h/known hosts`, readable for the user of this engine
     `127.0.0.1:2322` takes no more sign-ins at the moment (MaxStartups there, or no SSH server): try again shortly
-    ");
+    "#);
 }
 
 #[test]
@@ -259,4 +330,12 @@ fn a_command_that_ran_is_told_from_one_that_did_not() {
     assert!(
         !failure(&logs(&[REACHED, SIGNING, DENIED]), &bastion(), Path::new("/k")).may_have_run()
     );
+}
+
+#[test]
+fn the_file_that_ssh_takes_by_itself_need_not_be_named() {
+    let logs = Logs { main: [REACHED, UNKNOWN].concat(), hops: vec![] };
+    let said = failure(&logs, &bastion(), Path::new("/home/ana/.ssh/known_hosts")).to_string();
+    assert!(said.contains("by hand, `ssh -p 2322 ops@127.0.0.1`, and"), "{said}");
+    assert!(!said.contains("keyscan"), "{said}");
 }
