@@ -4,7 +4,7 @@
 //!
 //! | Command | Is given | Says |
 //! |---|---|---|
-//! | `start` | all variables below; the secrets as lines `NAME=VALUE` to read | its id: one line, 200 plain characters at most |
+//! | `start` | all variables below; the secrets as lines `NAME=VALUE` to read | its id: one line, 200 plain characters at most; ends with 3 where it has surely started nothing and nothing will come of it |
 //! | `look` | `BREAKGLASS_NAME` | ends with 0 where it runs, with 3 where it does not; may print the id |
 //! | `stop` | `BREAKGLASS_NAME`, and `BREAKGLASS_ID` where `look` prints it | ends with 0, also where it was gone already |
 //! | `logs` | the same | its last lines |
@@ -21,11 +21,13 @@
 //! | `BREAKGLASS_DEADLINE`, `BREAKGLASS_DEADLINE_SECONDS` | when it must be over: RFC 3339, and in so many seconds |
 //!
 //! `start` must see to it that the thing ends at the deadline without anybody's help. Nothing that it
-//! says is believed: what was started is looked for, and what cannot be named is stopped.
+//! says is believed: what was started is looked for, and what cannot be named is stopped. Where it
+//! fails otherwise than with 3, something may still come of it: that is looked for, too.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::Waits;
 use super::order::Order;
 use super::transport::Transport;
 use super::way::{Failed, Seen, Way, prefix};
@@ -42,12 +44,17 @@ use crate::session::Undone;
 pub(super) struct Commands<'a> {
     settings: &'a CommandLauncher,
     variables: &'a Variables,
+    waits: &'a Waits,
 }
 
 impl<'a> Commands<'a> {
     /// Makes the way.
-    pub const fn new(settings: &'a CommandLauncher, variables: &'a Variables) -> Self {
-        Self { settings, variables }
+    pub const fn new(
+        settings: &'a CommandLauncher,
+        variables: &'a Variables,
+        waits: &'a Waits,
+    ) -> Self {
+        Self { settings, variables, waits }
     }
 
     async fn run(
@@ -59,7 +66,7 @@ impl<'a> Commands<'a> {
     ) -> Result<Ran, super::transport::Lost> {
         let mut variables = self.variables.clone();
         variables.extend(more);
-        Transport::Here(variables).run(words.to_vec(), input, limit).await
+        Transport::here(variables, self.waits).run(words.to_vec(), input, limit).await
     }
 
     /// Runs `look`: its answer, and the id that it may have printed.
@@ -94,7 +101,8 @@ impl Way for Commands<'_> {
         let ran = order.scrubbed(ran);
         if !ran.is_well() {
             let why = format!("the `start` command failed: {}", ran.complaint());
-            return Err(Failed::Refused(why));
+            let surely_nothing = ran.code == Some(SURELY_NOTHING);
+            return Err(if surely_nothing { Failed::Refused(why) } else { Failed::Unknown(why) });
         }
         match id(&ran.stdout) {
             Ok(id) => Ok(id.map_or(Value::Null, |id| json!({ "id": id }))),
@@ -214,6 +222,8 @@ fn id(said: &str) -> Result<Option<String>, &'static str> {
     }
 }
 
+/// How `start` ends where nothing comes of it.
+const SURELY_NOTHING: i32 = 3;
 const ID_CHARS_MAX: usize = 200;
 /// A mark that no installation can have: its session expired at the epoch.
 const NOBODY: &str = "bg-aaaaaa-00000000-00000000";

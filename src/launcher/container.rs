@@ -11,6 +11,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::Waits;
 use super::marked;
 use super::order::{LINES_MAX, Order};
 use super::transport::{Lost, Transport};
@@ -33,10 +34,15 @@ pub(super) struct Containers<'a> {
 
 impl<'a> Containers<'a> {
     /// Makes the way.
-    pub fn new(settings: &'a ContainerLauncher, ssh: &Ssh, variables: &Variables) -> Self {
+    pub fn new(
+        settings: &'a ContainerLauncher,
+        ssh: &Ssh,
+        variables: &Variables,
+        waits: &Waits,
+    ) -> Self {
         let transport = match &settings.over {
-            Some(to) => Transport::Over(ssh.clone(), to.clone()),
-            None => Transport::Here(variables.clone()),
+            Some(to) => Transport::over(ssh.clone(), to.clone(), waits),
+            None => Transport::here(variables.clone(), waits),
         };
         Self { settings, transport }
     }
@@ -85,6 +91,25 @@ impl<'a> Containers<'a> {
         }
     }
 
+    /// Reads the state of a container in a list that was asked for it alone.
+    fn state<'s>(&self, said: &'s str, name: &str) -> Result<Option<&'s str>, String> {
+        let mut state = None;
+        for line in said.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            // Whatever else is said there, it is no list in which it is missing.
+            let (names, its_state) = line.split_once(' ').ok_or_else(|| self.odd(line))?;
+            if !names.split(',').any(|it| it == name) {
+                return Err(self.odd(line));
+            }
+            state = Some(its_state);
+        }
+        Ok(state)
+    }
+
+    fn odd(&self, line: &str) -> String {
+        let (engine, place) = (self.settings.engine.as_str(), self.transport.place());
+        format!("`{engine}` on {place} answers oddly: {}", text::shown(line))
+    }
+
     fn run_words(&self, order: &Order<'_>) -> Vec<String> {
         let spec = order.spec;
         let name = order.name();
@@ -116,8 +141,7 @@ impl Way for Containers<'_> {
         let filter = format!("name=^/?{name}$");
         let format = "{{.Names}} {{.State}}";
         let said = self.ask(&["ps", "--all", "--filter", &filter, "--format", format]).await?;
-        let mut lines = said.lines().filter_map(|line| line.trim().split_once(' '));
-        let state = lines.find(|(names, _)| *names == name).map(|(_, state)| state);
+        let state = self.state(&said, name)?;
         let is_running = |state: &str| {
             let state = state.to_ascii_lowercase();
             state.starts_with("running") || state.starts_with("up")
@@ -148,7 +172,7 @@ impl Way for Containers<'_> {
         words.extend(self.run_words(order));
         let ran = self.transport.run(words, &order.plain_lines(), START_MAX).await?;
         let ran = order.scrubbed(ran);
-        if ran.is_well() { Ok(Value::Null) } else { Err(Failed::Refused(self.trouble(&ran))) }
+        if ran.is_well() { Ok(Value::Null) } else { Err(Failed::of(&ran, self.trouble(&ran))) }
     }
 
     async fn stop(&self, name: &str) -> Undone {

@@ -24,15 +24,18 @@ marked() {
     done
 }
 
+# Others may write to /tmp too: what they made there says nothing, and is left alone.
+is_own() { [ -O "$1" ] && [ ! -L "$1" ]; }
+
 pause() { sleep 0.5 2>/dev/null || sleep 1; }
 
 case $mode in
 see)
-    if [ -e "/tmp/$mark/ended" ]; then
+    if is_own "/tmp/$mark" && [ -e "/tmp/$mark/ended" ]; then
         echo left
     elif [ -n "$(marked)" ]; then
         echo runs
-    elif [ -O "/tmp/$mark" ]; then
+    elif is_own "/tmp/$mark"; then
         echo left
     else
         echo absent
@@ -40,10 +43,11 @@ see)
     ;;
 end)
     for signal in TERM KILL; do
-        tries=6
+        # A router logs out first, which may take it ten seconds.
+        tries=24
         while pids=$(marked) && [ -n "$pids" ] && [ "$tries" -gt 0 ]; do
             # shellcheck disable=SC2086 # Numbers, one a word.
-            [ "$tries" -gt 5 ] || [ "$signal" = KILL ] && kill -s "$signal" $pids 2>/dev/null
+            [ "$tries" -gt 23 ] || [ "$signal" = KILL ] && kill -s "$signal" $pids 2>/dev/null
             tries=$((tries - 1))
             pause
         done
@@ -53,7 +57,7 @@ end)
         exit 1
     fi
     # Of others nothing is removed, whatever they called it; of ours what we made.
-    if [ -O "/tmp/$mark" ] && [ ! -L "/tmp/$mark" ]; then
+    if is_own "/tmp/$mark"; then
         if [ -e "/tmp/$mark/folders" ]; then
             while IFS= read -r folder; do rm -rf -- "$folder"; done <"/tmp/$mark/folders"
         fi
@@ -65,7 +69,7 @@ list)
         [ -O "$process" ] && texts "$process"
     done | grep -o -- "$pattern[0-9a-f]*-[0-9a-f]*" | sort -u | sed 's/.*=//'
     for folder in "/tmp/$mark"*; do
-        [ -O "$folder" ] && echo "${folder#/tmp/}"
+        is_own "$folder" && echo "${folder#/tmp/}"
     done
     exit 0
     ;;

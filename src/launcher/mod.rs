@@ -27,8 +27,24 @@ use crate::domain::id::InstallationId;
 use crate::domain::launcher::{Launch, LaunchSpec, LauncherSettings};
 use crate::domain::probe::Probe;
 use crate::domain::secret::Secret;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::session::{Applied, Looked, Undone};
+
+/// How long is waited for what is run. Each command has a limit of its own besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// The longest that any command may take.
+    pub longest: Span,
+    /// Between two looks at what was just started or stopped.
+    pub pauses: [Span; 3],
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        let pauses = [300, 700, 1_500].map(Span::from_millis);
+        Self { longest: Span::from_hours(1), pauses }
+    }
+}
 
 /// The secret variables of what is started, by their names.
 pub type Secrets = BTreeMap<String, Secret>;

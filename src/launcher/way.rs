@@ -4,19 +4,19 @@
 //! see ── runs ───────────────────────────────────────────► applied
 //!  │ ── left of an earlier one ── stop, see ──┐
 //!  └─── absent ───────────────────────────────┴─ launch, see ── runs ► applied
-//!                                                   │    └ left, absent ─ logs, stop, see ► refused
+//!                                                   │    ├ left ─ logs, stop, see ──────► refused
+//!                                                   │    └ absent: maybe not yet ───────► unknown
 //!                                                   ├ the other side says no ─ stop, see ─► refused
 //!                                                   └ no answer ──────────────────────────► unknown
 //! ```
 //!
 //! What is refused was seen gone; what cannot be seen gone is unknown.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::Waits;
 use super::order::{Order, scrub, with_last_line};
 use super::transport::Lost;
 use crate::domain::artifact::{Artifact, Marked, Marker};
@@ -24,6 +24,7 @@ use crate::domain::id::InstallationId;
 use crate::domain::launcher::LaunchSpec;
 use crate::domain::probe::ProbeCheck;
 use crate::domain::text;
+use crate::process::Ran;
 use crate::session::{Applied, Looked, Undone};
 
 /// A way to start things at one place. Everything there is called by its mark.
@@ -77,6 +78,19 @@ pub(super) enum Failed {
     Unknown(String),
 }
 
+impl Failed {
+    /// Takes a start that did not end well for a refusal where the far side has surely said no:
+    /// nothing ended the program from outside, and it does not complain of a lost connection.
+    pub fn of(ran: &Ran, why: String) -> Self {
+        let said = ran.stderr.to_ascii_lowercase();
+        let is_lost = LOST.iter().any(|word| said.contains(word)) && !said.contains(ANSWERED);
+        match ran.code {
+            Some(1..=ENDED_ITSELF_MAX) if !is_lost => Self::Refused(why),
+            _ => Self::Unknown(why),
+        }
+    }
+}
+
 impl From<Lost> for Failed {
     fn from(lost: Lost) -> Self {
         if lost.never_run { Self::Refused(lost.why) } else { Self::Unknown(lost.why) }
@@ -84,13 +98,13 @@ impl From<Lost> for Failed {
 }
 
 /// Starts something, or finds that it runs already.
-pub(super) async fn start(way: &dyn Way, order: &Order<'_>) -> Applied {
+pub(super) async fn start(way: &dyn Way, order: &Order<'_>, waits: &Waits) -> Applied {
     let name = order.name();
     match way.see(&name).await {
         Ok(Seen::Runs) => return Applied::Applied(Some(artifact(order.spec, Value::Null))),
         Ok(Seen::Absent) => {}
         Ok(Seen::Left) => {
-            if let Err(why) = clear(way, &name).await {
+            if let Err(why) = clear(way, &name, waits).await {
                 return Applied::Unknown(format!("something of an earlier one is left: {why}"));
             }
         }
@@ -99,48 +113,53 @@ pub(super) async fn start(way: &dyn Way, order: &Order<'_>) -> Applied {
         }
     }
     match way.launch(order).await {
-        Ok(details) => confirm(way, order, details).await,
-        Err(Failed::Refused(why)) => refuse(way, &name, why).await,
+        Ok(details) => confirm(way, order, details, waits).await,
+        Err(Failed::Refused(why)) => refuse(way, &name, why, waits).await,
         Err(Failed::Unknown(why)) => Applied::Unknown(why),
     }
 }
 
 /// Believes nothing that was said of a start: it must be seen to run.
-async fn confirm(way: &dyn Way, order: &Order<'_>, details: Value) -> Applied {
+async fn confirm(way: &dyn Way, order: &Order<'_>, details: Value, waits: &Waits) -> Applied {
     let (name, what) = (order.name(), text::shown(&order.spec.what));
     let mut seen = Ok(Seen::Absent);
-    for pause in PAUSES {
-        sleep(pause).await;
+    for pause in waits.pauses {
+        sleep(pause.to_std()).await;
         seen = way.see(&name).await;
         if seen != Ok(Seen::Absent) {
             break;
         }
     }
-    let why = match seen {
+    let why = match &seen {
         Ok(Seen::Runs) => return Applied::Applied(Some(artifact(order.spec, details))),
         Ok(Seen::Left) => format!("the {what} ended as soon as it was started"),
         Ok(Seen::Absent) => format!("the {what} was started, it is said, and it does not run"),
         Err(why) => return Applied::Unknown(format!("whether it runs cannot be seen: {why}")),
     };
     let logs = scrub(&way.logs(&name).await.unwrap_or_default(), order.secrets);
-    refuse(way, &name, with_last_line(why, &logs)).await
+    let why = with_last_line(why, &logs);
+    if seen == Ok(Seen::Absent) {
+        // It may only be slow to come.
+        return Applied::Unknown(why);
+    }
+    refuse(way, &name, why, waits).await
 }
 
 /// Refuses a start once nothing of it is there.
-async fn refuse(way: &dyn Way, name: &str, why: String) -> Applied {
-    match clear(way, name).await {
+async fn refuse(way: &dyn Way, name: &str, why: String, waits: &Waits) -> Applied {
+    match clear(way, name, waits).await {
         Ok(()) => Applied::Refused(why),
         Err(left) => Applied::Unknown(format!("{why}; something of it may be left: {left}")),
     }
 }
 
 /// Stops something and sees it gone.
-async fn clear(way: &dyn Way, name: &str) -> Result<(), String> {
+async fn clear(way: &dyn Way, name: &str, waits: &Waits) -> Result<(), String> {
     let stopped = way.stop(name).await;
-    for pause in PAUSES {
+    for pause in waits.pauses {
         match way.see(name).await? {
             Seen::Absent => return Ok(()),
-            Seen::Runs | Seen::Left => sleep(pause).await,
+            Seen::Runs | Seen::Left => sleep(pause.to_std()).await,
         }
     }
     match stopped {
@@ -183,6 +202,39 @@ fn artifact(spec: &LaunchSpec, details: Value) -> Artifact {
     Artifact { kind: spec.what.clone(), name: spec.marker.to_string(), details }
 }
 
-/// How long is waited between two looks at what was just started or stopped.
-const PAUSES: [Duration; 3] =
-    [Duration::from_millis(300), Duration::from_millis(700), Duration::from_millis(1_500)];
+/// The highest exit code of a program that was ended by no signal, as a shell tells it.
+const ENDED_ITSELF_MAX: i32 = 127;
+/// What programs say where they asked for something and lost whom they asked.
+const LOST: [&str; 9] = [
+    "error during connect",
+    "eof",
+    "connection reset",
+    "broken pipe",
+    "timed out",
+    "timeout",
+    "deadline exceeded",
+    "no reply",
+    "transport endpoint",
+];
+/// What stands before an answer, whatever it says.
+const ANSWERED: &str = "error response from daemon";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_refused_only_where_the_far_side_said_no() {
+        let ran = |code: Option<i32>, stderr: &str| {
+            let ran = Ran { code, stdout: String::new(), stderr: stderr.to_owned() };
+            matches!(Failed::of(&ran, String::new()), Failed::Refused(_))
+        };
+        assert!(ran(Some(125), "docker: no such image"));
+        assert!(ran(Some(125), "Error response from daemon: Get \"https://x\": request timeout"));
+        assert!(ran(Some(127), "not found"));
+        assert!(!ran(Some(125), "error during connect: Post \"http://x\": EOF"));
+        assert!(!ran(Some(1), "Failed to start transient service unit: Connection timed out"));
+        assert!(!ran(Some(137), "Killed"));
+        assert!(!ran(None, ""));
+    }
+}

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::marked;
-use super::super::transport::Transport;
+use super::super::transport::{At, Transport};
 use crate::domain::ssh::SshDestination;
 use crate::domain::time::Span;
 use crate::process::{self, Keep, Variables};
@@ -27,13 +27,13 @@ use crate::ssh::{Ssh, config};
 ///
 /// Why it cannot be held, in words.
 pub(super) fn hold(transport: &Transport, name: &str, seconds: u64) -> Result<(), String> {
-    let (held, mut variables) = match transport {
-        Transport::Here(variables) => {
+    let (held, mut variables) = match &transport.at {
+        At::Here(variables) => {
             // In a session of its own and without our mark, as another host would run it.
             let words = ["setsid", "env", "-u", VARIABLE].map(ToOwned::to_owned);
             (words.into_iter().chain(watch(name)).collect(), variables.clone())
         }
-        Transport::Over(ssh, to) => {
+        At::Over(ssh, to) => {
             let words = ssh_words(ssh, to, name)?;
             (words, ssh.variables.clone())
         }
@@ -63,9 +63,9 @@ pub(super) async fn let_go(transport: &Transport, name: &str) -> Result<(), Stri
     if left > 0 {
         return Err("the watchdog on this host does not end".to_owned());
     }
-    match transport {
-        Transport::Here(_) => Ok(()),
-        Transport::Over(ssh, _) => match std::fs::remove_dir_all(folder(ssh, name)) {
+    match &transport.at {
+        At::Here(_) => Ok(()),
+        At::Over(ssh, _) => match std::fs::remove_dir_all(folder(ssh, name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
             _ => Ok(()),
         },
@@ -100,7 +100,7 @@ fn ssh_words(ssh: &Ssh, to: &SshDestination, name: &str) -> Result<Vec<String>, 
     let quote = |word: String| format!("'{}'", word.replace('\'', r"'\''"));
     let line: Vec<_> = watch(name).into_iter().map(quote).collect();
     words.extend(["-T".to_owned(), "--".to_owned(), to.host.to_string(), line.join(" ")]);
-    Ok(words)
+    Ok(config::limited(words))
 }
 
 fn write(folder: &Path, file: &Path, text: &str) -> io::Result<()> {

@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::Waits;
 use super::order::Order;
 use super::transport::Transport;
 use super::way::{Failed, Seen, Way};
@@ -38,8 +39,8 @@ pub(super) struct Host<'a> {
 
 impl<'a> Host<'a> {
     /// Makes the way.
-    pub fn new(settings: &'a SshLauncher, ssh: &Ssh, methods: &'a Methods) -> Self {
-        let transport = Transport::Over(ssh.clone(), settings.destination.clone());
+    pub fn new(settings: &'a SshLauncher, ssh: &Ssh, methods: &'a Methods, waits: &Waits) -> Self {
+        let transport = Transport::over(ssh.clone(), settings.destination.clone(), waits);
         Self { settings, transport, methods }
     }
 

@@ -45,7 +45,7 @@ impl Processes<'_> {
             return held.map_err(Failed::Refused);
         }
         let why = format!("{} says: {}", self.transport.place(), ran.complaint());
-        Err(Failed::Refused(why))
+        Err(Failed::of(&ran, why))
     }
 
     pub async fn stop(&self, name: &str) -> Result<(), String> {

@@ -35,5 +35,7 @@ while IFS= read -r line && [ -n "$line" ]; do
     export "$line"
 done
 export BREAKGLASS_LAUNCH="$mark"
+# What it writes anywhere goes with this.
+export TMPDIR="$home"
 # It reads nothing and holds no output, so nobody waits for it.
 sh -c "$supervise" "BREAKGLASS_LAUNCH=$mark" "$mark" "$seconds" "$@" </dev/null >/dev/null 2>&1 &

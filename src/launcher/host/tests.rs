@@ -40,7 +40,7 @@ impl Place {
             ("XDG_RUNTIME_DIR", format!("{dir}/run")),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
-        let transport = Transport::Here(variables);
+        let transport = Transport::here(variables, &Waits::default());
         Host { settings: &self.settings, transport, methods: &self.methods }
     }
 
@@ -90,7 +90,13 @@ fn secrets() -> Secrets {
 async fn start(host: &Host<'_>, spec: &LaunchSpec, within: Span) -> Applied {
     let secrets = secrets();
     let order = Order::new(spec, &secrets, spec.ends_at - within).unwrap();
-    way::start(host, &order).await
+    way::start(host, &order, &Waits::default()).await
+}
+
+async fn launch(host: &Host<'_>, spec: &LaunchSpec) -> Result<(), Failed> {
+    let secrets = secrets();
+    let order = Order::new(spec, &secrets, spec.ends_at - HALF).unwrap();
+    host.launch(&order).await.map(drop)
 }
 
 async fn until(mut is_so: impl FnMut() -> bool) {
@@ -249,7 +255,7 @@ async fn a_unit_is_given_its_end_and_no_secret_but_in_a_file_that_is_gone() {
     insta::assert_snapshot!(words, @r"
     --user
     --unit=NAME
-    --property=EnvironmentFile=DIR/run/breakglass/NAME.env
+    --property=EnvironmentFile=DIR/run/breakglass-launch/NAME.env
     --collect
     --quiet
     --service-type=exec
@@ -266,12 +272,51 @@ async fn a_unit_is_given_its_end_and_no_secret_but_in_a_file_that_is_gone() {
     ");
     assert_eq!(place.read("mode"), "600\n");
     assert!(place.read("file").ends_with(&format!("KEY=\"{CANARY}\"\n")));
-    assert!(!place.dir.path().join(format!("run/breakglass/{name}.env")).exists());
+    assert!(!place.dir.path().join(format!("run/breakglass-launch/{name}.env")).exists());
     assert!(matches!(start(&host, &spec, HALF).await, Applied::Applied(_)));
     assert!(host.list(&spec.marker.installation).await.unwrap().contains(&name));
     assert_eq!(host.stop(&name).await, Undone::Sent);
     assert_eq!(host.see(&name).await, Ok(Seen::Absent));
     assert_eq!(host.stop(&name).await, Undone::Sent, "what is gone is gone");
+}
+
+#[tokio::test]
+async fn no_secret_is_written_through_a_link() {
+    let place = Place::new(SshMethod::SystemdUser);
+    systemd(&place);
+    let dir = place.dir.path();
+    let elsewhere = dir.join("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    std::fs::create_dir_all(dir.join("run")).unwrap();
+    let (host, spec) = (place.host(), place.spec(12, "true"));
+    let file = format!("{}.env", spec.marker);
+    std::os::unix::fs::symlink(&elsewhere, dir.join("run/breakglass-launch")).unwrap();
+    std::fs::write(elsewhere.join(&file), "theirs").unwrap();
+    assert!(matches!(launch(&host, &spec).await, Err(Failed::Refused(_))));
+    assert_eq!(host.stop(&spec.marker.to_string()).await, Undone::Sent);
+    assert_eq!(std::fs::read_to_string(elsewhere.join(&file)).unwrap(), "theirs");
+    std::fs::remove_file(dir.join("run/breakglass-launch")).unwrap();
+    std::fs::create_dir(dir.join("run/breakglass-launch")).unwrap();
+    let link = dir.join("run/breakglass-launch").join(&file);
+    std::os::unix::fs::symlink(elsewhere.join("other"), link).unwrap();
+    assert!(matches!(launch(&host, &spec).await, Err(Failed::Refused(_))));
+    assert!(!elsewhere.join("other").exists());
+}
+
+#[tokio::test]
+async fn what_others_left_below_tmp_says_nothing() {
+    let place = Place::new(SshMethod::Timeout);
+    let (host, spec) = (place.host(), place.spec(13, "sleep 600; true"));
+    let name = spec.marker.to_string();
+    std::fs::write(place.dir.path().join("ended"), "").unwrap();
+    // A link stands for a folder of somebody else: who owns one cannot be chosen here.
+    let link = format!("/tmp/{name}");
+    std::os::unix::fs::symlink(place.dir.path(), &link).unwrap();
+    let seen = host.see(&name).await;
+    let listed = host.list(&spec.marker.installation).await.unwrap();
+    std::fs::remove_file(&link).unwrap();
+    assert_eq!(seen, Ok(Seen::Absent));
+    assert!(!listed.contains(&name));
 }
 
 #[tokio::test]
@@ -320,13 +365,14 @@ async fn a_host_without_systemd_is_seen_and_its_programs_are_held_by_timeout() {
 fn a_plan_says_what_gives_it_an_end_and_what_removes_it() {
     let place = Place::new(SshMethod::Auto);
     let mut host = place.host();
-    host.transport = Transport::Over(
+    host.transport = Transport::over(
         crate::ssh::Ssh {
             whose: crate::ssh::Whose::Operator { home: "/".into() },
             variables: crate::process::Variables::new(),
             dir: "/".into(),
         },
         SshDestination { port: Some(2222), ..place.settings.destination.clone() },
+        &Waits::default(),
     );
     let by_hand: Vec<_> = host.by_hand("bg-NAME").iter().map(|words| words.join(" ")).collect();
     insta::assert_snapshot!(format!("{}\n{}", host.expires("16:40 UTC"), by_hand.join("\n")), @r"

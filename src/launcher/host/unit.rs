@@ -39,7 +39,7 @@ impl Units<'_> {
         let input = order.lines(environment_line);
         let ran = self.transport.run(words, &input, START_MAX).await?;
         let ran = order.scrubbed(ran);
-        if ran.is_well() { Ok(()) } else { Err(Failed::Refused(self.trouble(&ran))) }
+        if ran.is_well() { Ok(()) } else { Err(Failed::of(&ran, self.trouble(&ran))) }
     }
 
     pub async fn stop(&self, name: &str) -> Result<(), String> {

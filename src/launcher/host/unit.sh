@@ -3,16 +3,25 @@
 mode=$1 user=$2 name=$3
 shift 3
 umask 077
-folder=/run/breakglass
+# A folder of its own: that of the engine of a host belongs to the engine's user.
+folder=/run/breakglass-launch
 if [ -n "$user" ]; then
     export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
-    folder=$XDG_RUNTIME_DIR/breakglass
+    folder=$XDG_RUNTIME_DIR/breakglass-launch
 fi
 file=$folder/$name.env
 
+# Through a link, or in a folder of somebody else's, nothing is written or removed.
+is_own() { [ -O "$folder" ] && [ ! -L "$folder" ]; }
+
 case $mode in
 start)
-    mkdir -p "$folder" || exit 1
+    [ -e "$folder" ] || mkdir -p "$folder" || exit 1
+    if ! is_own; then
+        echo "$folder is not a folder of this user alone" >&2
+        exit 1
+    fi
+    (set -C && : >"$file") || exit 1
     # The manager has read it once the program runs; it is gone before anybody else is told.
     trap 'rm -f -- "$file"' EXIT
     trap 'exit 1' HUP INT TERM
@@ -26,13 +35,13 @@ see)
         exit 1
     case $state in
     *ActiveState=active* | *ActiveState=activating* | *ActiveState=reloading*) echo runs ;;
-    *LoadState=not-found*) if [ -e "$file" ]; then echo left; else echo absent; fi ;;
+    *LoadState=not-found*) if is_own && [ -e "$file" ]; then echo left; else echo absent; fi ;;
     *LoadState=*) echo left ;;
     *) exit 1 ;;
     esac
     ;;
 stop)
-    rm -f -- "$file"
+    if is_own; then rm -f -- "$file"; fi
     # shellcheck disable=SC2086
     systemctl $user stop "$name.service"
     code=$?

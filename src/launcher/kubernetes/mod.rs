@@ -15,6 +15,7 @@ mod manifest;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::Waits;
 use super::order::{LINES_MAX, Order};
 use super::transport::{Lost, Transport};
 use super::way::{Failed, Seen, Way};
@@ -35,8 +36,8 @@ pub(super) struct Jobs<'a> {
 
 impl<'a> Jobs<'a> {
     /// Makes the way.
-    pub fn new(settings: &'a KubernetesLauncher, variables: &Variables) -> Self {
-        Self { settings, transport: Transport::Here(variables.clone()) }
+    pub fn new(settings: &'a KubernetesLauncher, variables: &Variables, waits: &Waits) -> Self {
+        Self { settings, transport: Transport::here(variables.clone(), waits) }
     }
 
     fn words(&self, words: &[&str]) -> Vec<String> {
@@ -129,7 +130,7 @@ impl Way for Jobs<'_> {
         let job: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
         let uid = job.pointer("/metadata/uid").and_then(Value::as_str);
         let uid =
-            uid.ok_or_else(|| Failed::Refused("the cluster gave the Job no uid".to_owned()))?;
+            uid.ok_or_else(|| Failed::Unknown("the cluster gave the Job no uid".to_owned()))?;
         let ran = order.scrubbed(self.create(&manifest::secret(order, uid)).await?);
         if ran.is_well() { Ok(Value::Null) } else { Err(self.failed(&ran)) }
     }
