@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AGE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, ETAG, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, redirect};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
@@ -143,10 +143,11 @@ impl Http {
             });
         }
         let (retry_after, date) = (retry_after(response.headers()), date(response.headers()));
+        let etag = etag(response.headers());
         let body = timeout_at(deadline, read(response, &asked, &limits))
             .await
             .map_err(|_| late(Phase::Reading))??;
-        Ok(Answer::new(asked.address, status, retry_after, date, body))
+        Ok(Answer::new(asked.address, status, retry_after, date, etag, body))
     }
 }
 
@@ -271,6 +272,12 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Some(date + Span::from_seconds(age.unwrap_or(0)))
 }
 
+/// The tag of a version, where it is one that can be sent back.
+fn etag(headers: &HeaderMap) -> Option<String> {
+    let said = headers.get(ETAG)?.to_str().ok()?.trim();
+    (!said.is_empty() && said.len() <= ETAG_BYTES_MAX).then(|| said.to_owned())
+}
+
 /// An instant as HTTP writes it (RFC 9110, section 5.6.7).
 fn instant(said: &str) -> Option<Timestamp> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
@@ -308,6 +315,8 @@ impl Resolve for Resolver {
 }
 
 const LOCALHOST: &str = "localhost";
+
+const ETAG_BYTES_MAX: usize = 1_024;
 
 const POOL_IDLE: Duration = Duration::from_secs(30);
 

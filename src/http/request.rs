@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,8 @@ pub struct Request {
     method: Method,
     url: String,
     authorization: Option<Secret>,
+    accept: &'static str,
+    if_match: Option<String>,
     body: Option<(&'static str, Secret)>,
     total: Option<Span>,
 }
@@ -29,7 +31,15 @@ impl Request {
     /// A request with any method.
     #[must_use]
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Self { method, url: url.into(), authorization: None, body: None, total: None }
+        Self {
+            method,
+            url: url.into(),
+            authorization: None,
+            accept: JSON,
+            if_match: None,
+            body: None,
+            total: None,
+        }
     }
 
     /// A `GET`.
@@ -42,6 +52,39 @@ impl Request {
     #[must_use]
     pub fn post(url: impl Into<String>) -> Self {
         Self::new(Method::POST, url)
+    }
+
+    /// A `PUT`.
+    #[must_use]
+    pub fn put(url: impl Into<String>) -> Self {
+        Self::new(Method::PUT, url)
+    }
+
+    /// A `DELETE`.
+    #[must_use]
+    pub fn delete(url: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, url)
+    }
+
+    /// Asks for another kind of answer than JSON.
+    #[must_use]
+    pub fn accept(mut self, kind: &'static str) -> Self {
+        self.accept = kind;
+        self
+    }
+
+    /// Asks for the change only where the thing still bears that tag (RFC 9110, section 13.1.1).
+    #[must_use]
+    pub fn if_match(mut self, etag: impl Into<String>) -> Self {
+        self.if_match = Some(etag.into());
+        self
+    }
+
+    /// Sends a text of that kind.
+    #[must_use]
+    pub fn text(mut self, kind: &'static str, body: impl Into<String>) -> Self {
+        self.body = Some((kind, Secret::new(body)));
+        self
     }
 
     /// Sends fields as a form does.
@@ -62,7 +105,7 @@ impl Request {
     /// When the value has no form in JSON.
     pub fn json(mut self, value: &impl Serialize) -> Result<Self, HttpError> {
         let text = serde_json::to_string(value).map_err(|_| HttpError::Unsendable)?;
-        self.body = Some(("application/json", Secret::new(text)));
+        self.body = Some((JSON, Secret::new(text)));
         Ok(self)
     }
 
@@ -101,7 +144,11 @@ impl Request {
         client: &Client,
         url: Url,
     ) -> Result<RequestBuilder, HttpError> {
-        let mut sent = client.request(self.method, url).header(ACCEPT, "application/json");
+        let mut sent = client.request(self.method, url).header(ACCEPT, self.accept);
+        if let Some(etag) = self.if_match {
+            let value = HeaderValue::from_str(&etag).map_err(|_| HttpError::Unsendable)?;
+            sent = sent.header(IF_MATCH, value);
+        }
         if let Some(authorization) = self.authorization {
             let value = HeaderValue::from_str(authorization.expose());
             let mut value = value.map_err(|_| HttpError::Unsendable)?;
@@ -125,6 +172,8 @@ pub struct Answer {
     pub retry_after: Option<Span>,
     /// What its clock shows.
     pub date: Option<Timestamp>,
+    /// The tag of the version that was sent, as it stands in the header.
+    pub etag: Option<String>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -134,9 +183,10 @@ impl Answer {
         status: StatusCode,
         retry_after: Option<Span>,
         date: Option<Timestamp>,
+        etag: Option<String>,
         body: Zeroizing<Vec<u8>>,
     ) -> Self {
-        Self { address, status: status.as_u16(), retry_after, date, body }
+        Self { address, status: status.as_u16(), retry_after, date, etag, body }
     }
 
     /// True for a status of 200 to 299.
@@ -194,6 +244,8 @@ impl fmt::Debug for Answer {
     }
 }
 
+const JSON: &str = "application/json";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +260,7 @@ mod tests {
         let token = Request::get("https://idp.example.com").bearer(&Secret::new("hunter2"));
         assert!(!format!("{token:?}").contains("hunter2"));
         let body = br#"{"token":"hunter2"}"#.to_vec();
-        let answer = Answer::new("https://x".into(), StatusCode::OK, None, None, body.into());
+        let answer = Answer::new("https://x".into(), StatusCode::OK, None, None, None, body.into());
         assert!(!format!("{answer:?}").contains("hunter2"));
         let wrong = answer.json::<Vec<u8>>().unwrap_err();
         assert!(!format!("{wrong} {wrong:?}").contains("hunter2"));
