@@ -37,7 +37,18 @@ impl LauncherSettings {
             Self::Command(_) => "command",
         }
     }
+
+    /// Says why nobody can ever list what it started, where that is so: the settings alone tell.
+    #[must_use]
+    pub const fn unlisted(&self) -> Option<&'static str> {
+        match self {
+            Self::Command(CommandLauncher { list: None, .. }) => Some(NO_LIST),
+            Self::Command(_) | Self::Ssh(_) | Self::Container(_) | Self::Kubernetes(_) => None,
+        }
+    }
 }
+
+const NO_LIST: &str = "cannot be listed: give it `list` in `[site.launcher]`";
 
 /// Starts programs on a host, over SSH.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,6 +24,7 @@ pub mod secret;
 pub mod sign_in;
 pub mod site;
 pub mod ssh;
+pub mod tailscale;
 pub mod target;
 pub mod text;
 pub mod time;

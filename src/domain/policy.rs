@@ -150,6 +150,32 @@ impl Policy {
     ) -> Result<Accepted, PolicyError> {
         let target = self.accept_target(&request.target, catalogue)?;
         let reason = self.reason(&request.reason)?;
+        self.accept_duration(request, target, reason)
+    }
+
+    /// Decides about a request that is only to be planned: a reason is not asked for yet.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the request breaks.
+    pub fn accept_plan(
+        &self,
+        request: &OpenRequest,
+        catalogue: &Catalogue,
+    ) -> Result<Accepted, PolicyError> {
+        if !request.reason.trim().is_empty() {
+            return self.accept(request, catalogue);
+        }
+        let target = self.accept_target(&request.target, catalogue)?;
+        self.accept_duration(request, target, String::new())
+    }
+
+    fn accept_duration(
+        &self,
+        request: &OpenRequest,
+        target: Target,
+        reason: String,
+    ) -> Result<Accepted, PolicyError> {
         let lease_max = self.lease_max(&target);
         let lease = request.duration.unwrap_or(self.duration_default.min(lease_max));
         if lease > lease_max {

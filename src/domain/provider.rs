@@ -9,6 +9,7 @@ use super::id::{ProviderId, SecretName};
 use super::probe::Probe;
 use super::secret::Secret;
 use super::ssh::SshDestination;
+use super::tailscale::TailscaleSetup;
 use super::time::Timestamp;
 
 /// What kind of system a provider is.
@@ -19,6 +20,8 @@ pub enum ProviderKind {
     Direct,
     /// A bastion, reached by the system's `ssh`.
     Ssh,
+    /// A temporary router on a tailnet of Tailscale or Headscale.
+    Tailscale,
     /// A provider that exists only in a drill; it behaves as the named kind would.
     Simulated,
 }
@@ -28,6 +31,7 @@ impl fmt::Display for ProviderKind {
         f.pad(match self {
             Self::Direct => "direct",
             Self::Ssh => "ssh",
+            Self::Tailscale => "tailscale",
             Self::Simulated => "simulated",
         })
     }
@@ -47,6 +51,13 @@ pub struct ProviderSettings {
 }
 
 impl ProviderSettings {
+    /// True where the key that the vault has for it, as it was `before`, must be given again: it is
+    /// bound to another host.
+    #[must_use]
+    pub fn needs_key_again(&self, before: &Self) -> bool {
+        before.setup.has_key() && before.setup.key_is_for() != self.setup.key_is_for()
+    }
+
     /// Under which name its key lies in the vault; none where its own name is so long that there is
     /// none.
     #[must_use]
@@ -63,6 +74,8 @@ pub enum ProviderSetup {
     Direct,
     /// A bastion.
     Ssh(SshSetup),
+    /// A tailnet.
+    Tailscale(Box<TailscaleSetup>),
 }
 
 /// A bastion.
@@ -81,22 +94,24 @@ impl ProviderSetup {
         match self {
             Self::Direct => ProviderKind::Direct,
             Self::Ssh(_) => ProviderKind::Ssh,
+            Self::Tailscale(_) => ProviderKind::Tailscale,
         }
     }
 
     /// Whether a key lies in the vault.
     #[must_use]
-    pub const fn has_key(&self) -> bool {
+    pub fn has_key(&self) -> bool {
         match self {
             Self::Direct => false,
             Self::Ssh(setup) => setup.has_key,
+            Self::Tailscale(setup) => setup.has_key,
         }
     }
 
     /// Whether such a system is given a key at all.
     #[must_use]
     pub const fn takes_key(&self) -> bool {
-        matches!(self, Self::Ssh(_))
+        matches!(self, Self::Ssh(_) | Self::Tailscale(_))
     }
 
     /// The same with a key in the vault, or without one.
@@ -105,6 +120,9 @@ impl ProviderSetup {
         match self {
             Self::Direct => Self::Direct,
             Self::Ssh(setup) => Self::Ssh(SshSetup { has_key, ..setup }),
+            Self::Tailscale(setup) => {
+                Self::Tailscale(Box::new(TailscaleSetup { has_key, ..*setup }))
+            }
         }
     }
 
@@ -114,6 +132,7 @@ impl ProviderSetup {
         match self {
             Self::Direct => "nothing".to_owned(),
             Self::Ssh(setup) => format!("ssh {}", setup.destination),
+            Self::Tailscale(setup) => format!("tailscale {}", setup.tailnet),
         }
     }
 }

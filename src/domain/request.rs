@@ -18,7 +18,13 @@ pub struct OpenRequest {
     pub reason: String,
     /// For how long, counted from activation; the policy's default where absent.
     pub duration: Option<Span>,
+    /// Whether the operator agrees to what opening changes in a file of others: a policy file.
+    #[serde(default)]
+    pub agreed: bool,
 }
+
+/// How an operator agrees: what the hint of a refusal says that wants it.
+pub const AGREE: &str = "--agree";
 
 /// A target as an operator names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -49,6 +49,25 @@ pub enum PrefixError {
 }
 
 impl Prefix {
+    /// The range of one address alone.
+    #[must_use]
+    pub fn single(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, length: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many bits all its addresses share.
+    #[must_use]
+    pub const fn length(&self) -> u8 {
+        self.length
+    }
+
     /// True when the address lies inside; an IPv4 address mapped into IPv6 counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -147,6 +166,16 @@ mod tests {
         assert!(!prefix("10.20.0.0/16").contains("fd00::1".parse().unwrap()));
         assert!(prefix("0.0.0.0/0").contains("8.8.8.8".parse().unwrap()));
         assert!(prefix("fd00:1::/32").contains("fd00:1:2::3".parse().unwrap()));
+    }
+
+    #[test]
+    fn one_address_is_a_range() {
+        let single = |text: &str| Prefix::single(text.parse().unwrap()).to_string();
+        assert_eq!(single("10.20.3.4"), "10.20.3.4/32");
+        assert_eq!(single("::ffff:10.20.3.4"), "10.20.3.4/32");
+        assert_eq!(single("fd00::1"), "fd00::1/128");
+        assert_eq!(prefix("10.20.0.0/16").address().to_string(), "10.20.0.0");
+        assert_eq!(prefix("10.20.0.0/16").length(), 16);
     }
 
     #[test]

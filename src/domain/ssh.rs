@@ -40,6 +40,16 @@ impl SshDestination {
             known_hosts_file: None,
         }
     }
+
+    /// Sees whether `ssh` can be told of the way there: each host on it stands in the arguments of
+    /// the one behind it.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many.
+    pub const fn check(&self) -> Result<(), SshError> {
+        if self.jump.len() > HOPS_MAX { Err(SshError::TooManyHops) } else { Ok(()) }
+    }
 }
 
 impl fmt::Display for SshDestination {
@@ -206,8 +216,13 @@ pub enum SshError {
     /// Not `[USER@]HOST[:PORT]`.
     #[error("a host on the way is written as `user@host:port`, user and port as you like")]
     Hop,
+    /// More than [`HOPS_MAX`].
+    #[error("there are more than {HOPS_MAX} hosts on the way")]
+    TooManyHops,
 }
 
+/// How many hosts may be in between; each is one more that must be up.
+pub const HOPS_MAX: usize = 8;
 const WORD_BYTES_MAX: usize = 255;
 
 #[cfg(test)]
@@ -243,6 +258,16 @@ mod tests {
         for text in ["ops@bastion", "bastion:22", "[fd00::1]", "a:b:c"] {
             assert!(SshWord::of_host(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_way_has_an_end() {
+        let mut to = SshDestination::new("bastion".parse().unwrap());
+        to.jump = vec!["edge".parse().unwrap(); HOPS_MAX];
+        assert_eq!(to.check(), Ok(()));
+        to.jump.push("edge".parse().unwrap());
+        let said = to.check().unwrap_err().to_string();
+        assert_eq!(said, "there are more than 8 hosts on the way");
     }
 
     #[test]

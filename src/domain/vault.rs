@@ -3,6 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::SecretName;
+use super::time::Span;
+
+/// What opens the vault, and makes it where there is none. A hint that begins with it says that the
+/// vault is what is missing.
+pub const UNLOCK: &str = "breakglass vault unlock";
+
+/// How long an engine stays after the last command while the vault is open by a passphrase: with it
+/// goes what opened the vault.
+pub const STAYS_OPEN: Span = Span::from_minutes(15);
 
 /// How the vault is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -78,6 +78,7 @@ impl Provider for Direct {
             expires: None,
             lives: Lives::InTheWorld,
             remade: false,
+            waits: false,
             needs: vec![],
             undo_after: None,
             settle: Span::ZERO,

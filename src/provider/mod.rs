@@ -13,9 +13,13 @@
 //!
 //! Providers never import each other, and the engine sees this contract only.
 
+mod checks;
 pub mod direct;
+pub mod key;
+mod left;
 pub mod simulated;
 pub mod ssh;
+pub mod tailscale;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +62,15 @@ pub trait Provider: Send + Sync + 'static {
     /// When this provider cannot carry a path to that target, with the reason in words.
     fn plan(&self, order: &Order) -> Result<Vec<PlannedStep>, ProviderError>;
 
+    /// Says what opening changes in a file that belongs to others: the lines of a diff. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be said, in words.
+    async fn changes(&self, _order: &Order) -> Result<Vec<String>, String> {
+        Ok(vec![])
+    }
+
     /// Makes the change of one step.
     async fn apply(&self, call: StepCall<'_>) -> Applied;
 
@@ -80,7 +93,8 @@ pub trait Provider: Send + Sync + 'static {
     /// Sees what can be done there, ability by ability. Changes nothing there. `now` is engine time.
     async fn validate(&self, now: Timestamp) -> Validation;
 
-    /// Returns the secret variables of what a step starts in the site. They stand in no journal.
+    /// Returns the variables of what a step starts in the site that are known only when it is started:
+    /// secrets, and what an earlier step has chosen. They stand in no journal.
     ///
     /// # Errors
     ///
@@ -90,8 +104,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Watches the path that `steps` made, and returns once something of it is surely gone. Meanwhile
-    /// it tells what goes wrong with single connections.
-    async fn watch(&self, _steps: &[Made], _trouble: mpsc::Sender<String>) -> Lost {
+    /// it tells how the path does.
+    async fn watch(&self, _steps: &[Made], _tell: mpsc::Sender<Told>) -> Lost {
         std::future::pending().await
     }
 
@@ -117,6 +131,15 @@ pub trait Provider: Send + Sync + 'static {
     async fn remove(&self, _found: &Marked) -> Undone {
         Undone::Problem("this provider leaves nothing behind".to_owned())
     }
+}
+
+/// What is told of a path while it is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Something went wrong with a single connection, in words.
+    Trouble(String),
+    /// How the path does now: a line each, in place of the lines before.
+    Live(Vec<String>),
 }
 
 /// Something that carried a path and is gone.

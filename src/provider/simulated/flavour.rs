@@ -93,6 +93,7 @@ impl Flavour {
                 expires: expires(part, order.needed_until),
                 lives: Lives::InTheWorld,
                 remade: part.carries(),
+                waits: false,
                 needs: sketch.needs.to_vec(),
                 undo_after: sketch.undo_after.map(<[StepIndex]>::to_vec),
                 settle: if part.leaves().is_some() { world.pace().settle } else { Span::ZERO },

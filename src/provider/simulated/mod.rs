@@ -38,7 +38,7 @@ pub use part::Part;
 pub use weather::{Landing, NoWeather, Weather};
 pub use world::{Pace, World};
 
-use super::{DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall};
+use super::{DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall, Told};
 use crate::clock;
 use crate::domain::artifact::Artifact;
 use crate::domain::id::{ProviderId, TargetId};
@@ -206,7 +206,7 @@ impl Provider for Simulated {
             .map_err(|error| DialError::Other { address, why: error.to_string() })
     }
 
-    async fn watch(&self, steps: &[Made], _trouble: mpsc::Sender<String>) -> Lost {
+    async fn watch(&self, steps: &[Made], _trouble: mpsc::Sender<Told>) -> Lost {
         let carrying = steps.iter().filter_map(|made| {
             let action = Action::deserialize(&made.step.action).ok()?;
             let marker = made.artifact.as_ref()?.name.parse().ok()?;

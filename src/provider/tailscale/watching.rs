@@ -1,0 +1,110 @@
+//! Watches an open path: this side's node, the router, and how both do.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Tailscale;
+use super::node::Status;
+use super::node::reads::live;
+use super::nodes::router;
+use super::own::{api, daemon};
+use super::steps::{Action, Does, index, made};
+use crate::domain::tailscale::DataPath;
+use crate::provider::{Lost, Made, Told};
+
+impl Tailscale {
+    /// Returns once the way is surely gone.
+    pub(super) async fn guard(&self, steps: &[Made], tell: mpsc::Sender<Told>) -> Lost {
+        let Some((_, action)) = made(steps, Does::Check) else {
+            return std::future::pending().await;
+        };
+        let router = router(steps).unwrap_or_default();
+        let own = action.data_path == DataPath::Node;
+        let here = if own { Does::StartNode } else { Does::SeeRoute };
+        let mut silent = Missing::default();
+        let mut unseen = Missing::default();
+        loop {
+            if let Some(status) = look(&action).await {
+                silent.seen();
+                let latency = ping(&action, &status, &router).await;
+                // Where nobody reads, one more is of no use.
+                tell.try_send(Told::Live(live(&status, &router, latency).lines())).ok();
+                let (may_be_off, why) = match status.peer(&router) {
+                    // Only who answers is there: the control server learns late of a cut line.
+                    Some(peer) if peer.online || latency.is_some() => {
+                        unseen.seen();
+                        (Duration::MAX, "")
+                    }
+                    Some(_) => (ROUTER_MAY_BE_OFF, "the router is off, and has not come back"),
+                    None => (ROUTER_MAY_BE_UNKNOWN, "the router has left the tailnet"),
+                };
+                if unseen.has_lasted(may_be_off) {
+                    return lost(steps, Does::AwaitRouter, why.to_owned());
+                }
+            } else {
+                if own && !daemon(&action).is_running().unwrap_or(true) {
+                    let said = daemon(&action).complaint();
+                    let said = said.map(|why| format!(": {why}")).unwrap_or_default();
+                    return lost(steps, here, format!("`tailscaled` has ended{said}"));
+                }
+                if silent.has_lasted(NODE_MAY_BE_SILENT) {
+                    let why = "`tailscaled` on this host does not answer".to_owned();
+                    return lost(steps, here, why);
+                }
+            }
+            if own {
+                daemon(&action).trim_log();
+                ends_or(&action, ROUND).await;
+            } else {
+                sleep(ROUND).await;
+            }
+        }
+    }
+}
+
+/// Waits a while, or until this side's node has ended.
+async fn ends_or(action: &Action, pause: Duration) {
+    let daemon = daemon(action);
+    tokio::select! {
+        Ok(()) = daemon.gone() => {}
+        () = sleep(pause) => {}
+    }
+}
+
+/// How long the router takes to answer this side's node.
+async fn ping(action: &Action, status: &Status, router: &str) -> Option<Duration> {
+    let address = status.peer(router)?.addresses.first()?;
+    let pinged = timeout(ANSWERS_WITHIN, api(action).ok()?.ping(*address)).await;
+    pinged.ok()?.ok().map(|pinged| pinged.latency)
+}
+
+async fn look(action: &Action) -> Option<Status> {
+    api(action).ok()?.status().await.ok()
+}
+
+fn lost(steps: &[Made], what: Does, why: String) -> Lost {
+    Lost { step: index(steps, what).unwrap_or_default(), why }
+}
+
+/// For how long something has been missing.
+#[derive(Debug, Default)]
+struct Missing(Option<Instant>);
+
+impl Missing {
+    fn seen(&mut self) {
+        self.0 = None;
+    }
+
+    fn has_lasted(&mut self, long: Duration) -> bool {
+        long != Duration::MAX && self.0.get_or_insert_with(Instant::now).elapsed() >= long
+    }
+}
+
+const ROUND: Duration = Duration::from_secs(5);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+/// The control server says whether a router is on; when it is restarted, everybody is off for a while.
+const ROUTER_MAY_BE_OFF: Duration = Duration::from_secs(60);
+const ROUTER_MAY_BE_UNKNOWN: Duration = Duration::from_secs(10);
+const NODE_MAY_BE_SILENT: Duration = Duration::from_secs(30);
