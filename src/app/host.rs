@@ -95,10 +95,11 @@ impl Host {
         let installation = installation(&*store).await?;
         let lives = !parcel.note.sessions.is_empty() || lives(&*store).await?;
         let network = network(lives)?;
+        let trust = network.identity.trust.clone();
         let people = people(world, network.identity, installation.clone());
         let (people, idps) = people?;
         let vault = Arc::clone(&people.vault);
-        let outside = Outside::new(world, &vault, network.simulated, &network.providers);
+        let outside = Outside::new(world, trust, &vault, network.simulated, &network.providers);
         open_vault(world, &*vault, &mut parcel).await;
         let parts = EngineParts {
             store,
@@ -191,7 +192,7 @@ fn people(
     identity: Identity,
     installation: InstallationId,
 ) -> Result<(PeopleParts, Vec<IdpSettings>), Report> {
-    let Identity { idps, hashing, sso, vault, vault_choice, passphrase_file } = identity;
+    let Identity { idps, hashing, sso, vault, vault_choice, passphrase_file, trust: _ } = identity;
     let vault = vault.unwrap_or_else(|| {
         let file = world.places.state_dir.join("vault");
         let uid = world.operator.uid;

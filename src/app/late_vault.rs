@@ -127,6 +127,12 @@ impl Vault for LateVault {
         self.vault().await.unlock(passphrase).await
     }
 
+    fn is_unlocked(&self) -> bool {
+        // What a file opens, it opens again.
+        let by_hand = self.passphrase_file.is_none();
+        by_hand && self.opened.get().is_some_and(|opened| opened.vault.is_unlocked())
+    }
+
     async fn key(&self) -> Option<Secret> {
         // A vault that nobody has needed yet has nothing to pass on.
         match self.opened.get() {

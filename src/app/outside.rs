@@ -8,12 +8,15 @@ use crate::domain::id::ProviderId;
 use crate::domain::provider::{ProviderKind, ProviderSettings, ProviderSetup};
 use crate::domain::secret::Secret;
 use crate::engine::{BuildProviders, Installed};
+use crate::http::Trust;
 use crate::launcher::Launcher;
 use crate::launcher::kinds::Launchers;
 use crate::process::Variables;
 use crate::provider::Provider;
 use crate::provider::direct::Direct;
-use crate::provider::ssh::{Bastion, Key};
+use crate::provider::key::Key;
+use crate::provider::ssh::Bastion;
+use crate::provider::tailscale::{HostPace, LIMITS, Surroundings, Tailscale};
 use crate::ssh::{Ssh, Whose};
 use crate::vault::Vault;
 
@@ -28,15 +31,17 @@ pub(super) struct Outside {
 impl Outside {
     pub fn new(
         world: &World,
+        trust: Trust,
         vault: &Arc<dyn Vault>,
         simulated: Vec<Installed>,
         configured: &[ProviderSettings],
     ) -> Self {
         let (whose, variables) = surroundings(world);
-        let dir = world.places.runtime_dir.join("ssh");
-        let ssh = Ssh { whose, variables: variables.clone(), dir };
-        let launcher = Launchers::new(ssh.clone(), variables);
-        let builder = Builder { ssh, vault: Arc::clone(vault) };
+        let dir = |name: &str| world.places.runtime_dir.join(name);
+        let ssh = Ssh { whose, variables: variables.clone(), dir: dir("ssh") };
+        let launcher = Launchers::new(ssh.clone(), variables.clone());
+        let tailnet = of_tailnet(world, trust, variables, dir("ts"));
+        let builder = Builder { ssh, tailnet, vault: Arc::clone(vault) };
         let installed = |settings: &ProviderSettings| Installed {
             provider: builder.build(settings, None),
             settings: Some(settings.clone()),
@@ -69,6 +74,21 @@ fn surroundings(world: &World) -> (Whose, Variables) {
     (Whose::Operator { home }, variables)
 }
 
+/// What a provider on a tailnet finds: a node that speaks to its control server goes by the proxies
+/// that everything else goes by.
+fn of_tailnet(world: &World, trust: Trust, mut variables: Variables, dir: PathBuf) -> Surroundings {
+    if trust.use_environment {
+        let proxies = PROXIES.iter().filter_map(|name| {
+            let value = world.variable(name)?;
+            Some(((*name).to_owned(), value.to_owned()))
+        });
+        variables.extend(proxies);
+    }
+    let backups = world.places.state_dir.join("policy-files");
+    let pace = Arc::new(HostPace);
+    Surroundings { trust, variables, dir, backups, limits: LIMITS, pace }
+}
+
 /// The operator's home as the system knows it: `ssh` looks there, whatever `HOME` says.
 fn home(world: &World) -> Option<PathBuf> {
     let user = uzers::get_user_by_uid(world.operator.uid)?;
@@ -78,7 +98,25 @@ fn home(world: &World) -> Option<PathBuf> {
 /// Makes providers out of settings.
 struct Builder {
     ssh: Ssh,
+    tailnet: Surroundings,
     vault: Arc<dyn Vault>,
+}
+
+impl Builder {
+    /// Where the key of a provider is: given just now, or in the vault.
+    fn key(&self, settings: &ProviderSettings, given: Option<&Secret>) -> Key {
+        let has_key = settings.setup.has_key();
+        let name = ProviderSettings::secret_name(&settings.id).filter(|_| has_key);
+        match (given, name) {
+            (Some(key), _) => Key::Given(key.clone()),
+            (None, Some(name)) => Key::InVault {
+                vault: Arc::clone(&self.vault),
+                name,
+                is_for: settings.setup.key_is_for(),
+            },
+            (None, None) => Key::None,
+        }
+    }
 }
 
 impl BuildProviders for Builder {
@@ -87,17 +125,12 @@ impl BuildProviders for Builder {
         match &settings.setup {
             ProviderSetup::Direct => Arc::new(Direct::new(id)),
             ProviderSetup::Ssh(setup) => {
-                let name = ProviderSettings::secret_name(&id).filter(|_| setup.has_key);
-                let key = match (key, name) {
-                    (Some(key), _) => Key::Given(key.clone()),
-                    (None, Some(name)) => Key::InVault {
-                        vault: Arc::clone(&self.vault),
-                        name,
-                        is_for: settings.setup.key_is_for(),
-                    },
-                    (None, None) => Key::None,
-                };
+                let key = self.key(settings, key);
                 Arc::new(Bastion::new(id, setup.destination.clone(), key, self.ssh.clone()))
+            }
+            ProviderSetup::Tailscale(setup) => {
+                let (key, around) = (self.key(settings, key), self.tailnet.clone());
+                Arc::new(Tailscale::new(id, (**setup).clone(), key, around))
             }
         }
     }
@@ -107,6 +140,9 @@ impl BuildProviders for Builder {
             ProviderKind::Direct => Some(Arc::new(Direct::new(id.clone()))),
             // What it has made lives on this host, and is found by its mark.
             ProviderKind::Ssh => Some(Arc::new(Bastion::gone(id.clone(), self.ssh.clone()))),
+            ProviderKind::Tailscale => {
+                Some(Arc::new(Tailscale::gone(id.clone(), self.tailnet.clone())))
+            }
             ProviderKind::Simulated => None,
         }
     }
@@ -130,6 +166,10 @@ const PASSED: [&str; 14] = [
     "KUBECONFIG",
     "DOCKER_HOST",
 ];
+
+/// How a proxy is named (`net/tshttpproxy` of tailscale, and everybody else).
+const PROXIES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"];
 
 /// Where programs are where nobody says.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";

@@ -40,6 +40,8 @@ pub(super) struct Identity {
     pub idps: Vec<IdpSettings>,
     pub hashing: HashParameters,
     pub sso: Arc<dyn SingleSignOn>,
+    /// Whom everything trusts that is asked over HTTP.
+    pub trust: Trust,
     /// The vault; none for the one of this installation.
     pub vault: Option<Arc<dyn Vault>>,
     pub vault_choice: VaultChoice,
@@ -54,6 +56,7 @@ impl Identity {
             idps: vec![],
             hashing: HashParameters::default(),
             sso: sign_on(Trust::default()),
+            trust: Trust::default(),
             vault: Some(Arc::new(MemoryVault::default())),
             vault_choice: VaultChoice::File,
             passphrase_file: None,
@@ -119,7 +122,8 @@ fn identity(config: &Config, world: &World) -> Result<Identity, Report> {
     Ok(Identity {
         idps: config.identity_providers.clone(),
         hashing,
-        sso: sign_on(trust),
+        sso: sign_on(trust.clone()),
+        trust,
         vault: None,
         passphrase_file: world.passphrase_file().or_else(|| config.vault.passphrase_file.clone()),
         vault_choice: match config.vault.backend {

@@ -89,6 +89,15 @@ pub(super) struct ProviderTable {
     pub jump: Texts,
     pub identity_file: Text,
     pub known_hosts_file: Text,
+    pub server: Text,
+    pub tailnet: Text,
+    pub headscale_user: Option<Spanned<i64>>,
+    pub ca_file: Text,
+    pub router_tag: Text,
+    pub operator_tag: Text,
+    pub data_path: Text,
+    pub edit_policy: Option<Spanned<bool>>,
+    pub router_image: Text,
     pub key: Text,
 }
 

@@ -29,6 +29,7 @@ mod provider;
 mod resolve;
 mod show;
 mod ssh;
+mod tailscale;
 mod value;
 mod write;
 

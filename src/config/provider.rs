@@ -12,6 +12,7 @@ use super::DIRECT;
 use super::error::Flaw;
 use super::file::ProviderTable;
 use super::ssh::{self, SshKeys};
+use super::tailscale;
 use super::value::{Line, Seen, name, required, word};
 use crate::domain::id::ProviderId;
 use crate::domain::provider::{ProviderKind, ProviderSettings, ProviderSetup, SshSetup};
@@ -55,12 +56,16 @@ pub(super) fn lines(provider: &ProviderSettings) -> Vec<Line> {
         Line::new("kind", provider.setup.kind().to_string()),
         Line::new("enabled", provider.enabled).default_if(provider.enabled),
     ];
-    if let ProviderSetup::Ssh(setup) = &provider.setup {
+    if provider.setup.kind() != ProviderKind::Direct {
         lines.push(Line::new("default", provider.default).default_if(!provider.default));
-        lines.extend(ssh::lines(&setup.destination));
-        if setup.has_key {
-            lines.push(Line::new("key", key_reference(&provider.id)));
-        }
+    }
+    match &provider.setup {
+        ProviderSetup::Direct => {}
+        ProviderSetup::Ssh(setup) => lines.extend(ssh::lines(&setup.destination)),
+        ProviderSetup::Tailscale(setup) => lines.extend(tailscale::lines(setup)),
+    }
+    if provider.setup.has_key() {
+        lines.push(Line::new("key", key_reference(&provider.id)));
     }
     lines
 }
@@ -72,60 +77,84 @@ fn setup(
     id_text: &Spanned<String>,
 ) -> Result<ProviderSetup, Flaw> {
     let kind = required(TABLE, "kind", span, table.kind.as_ref(), "kind = \"ssh\"")?;
-    let is_direct = word("provider.kind", Some(kind), &KINDS)? == Some(ProviderKind::Direct);
-    let keys = SshKeys {
+    let kind = word("provider.kind", Some(kind), &KINDS)?.unwrap_or(ProviderKind::Direct);
+    match (kind == ProviderKind::Direct, id.as_str() == DIRECT) {
+        (true, false) => {
+            let what = "`provider.id`: the provider of kind `direct` is always named `direct`";
+            return Err(Flaw::new(id_text.span(), what).hint("write `id = \"direct\"`"));
+        }
+        (false, true) => {
+            let what = "`provider.id`: only the provider of kind `direct` is named `direct`";
+            let hint = "write another id, such as \"acme-bastion\"";
+            return Err(Flaw::new(id_text.span(), what).hint(hint));
+        }
+        (true, true) | (false, false) => {}
+    }
+    let keys = ssh_keys(table);
+    only_its_own(table, keys, kind)?;
+    match kind {
+        ProviderKind::Ssh => {
+            let example = "host = \"bastion.example.com\"";
+            let host = required(TABLE, "host", span, table.host.as_ref(), example)?;
+            let destination = keys.destination(host)?;
+            let has_key = has_key(id, table.key.as_ref(), "ssh")?;
+            Ok(ProviderSetup::Ssh(SshSetup { destination, has_key }))
+        }
+        ProviderKind::Tailscale => {
+            let has_key = has_key(id, table.key.as_ref(), "tailscale")?;
+            Ok(ProviderSetup::Tailscale(Box::new(tailscale::setup(table, span, has_key)?)))
+        }
+        ProviderKind::Direct | ProviderKind::Simulated => Ok(ProviderSetup::Direct),
+    }
+}
+
+fn ssh_keys(table: &ProviderTable) -> SshKeys<'_> {
+    SshKeys {
         table: TABLE,
         user: &table.user,
         port: &table.port,
         jump: &table.jump,
         identity_file: &table.identity_file,
         known_hosts_file: &table.known_hosts_file,
-    };
-    match (is_direct, id.as_str() == DIRECT) {
-        (true, true) => {
-            no_keys_of_a_bastion(table, keys)?;
-            Ok(ProviderSetup::Direct)
-        }
-        (true, false) => {
-            let what = "`provider.id`: the provider of kind `direct` is always named `direct`";
-            Err(Flaw::new(id_text.span(), what).hint("write `id = \"direct\"`"))
-        }
-        (false, true) => {
-            let what = "`provider.id`: only the provider of kind `direct` is named `direct`";
-            Err(Flaw::new(id_text.span(), what).hint("write another id, such as \"acme-bastion\""))
-        }
-        (false, false) => {
-            let example = "host = \"bastion.example.com\"";
-            let host = required(TABLE, "host", span, table.host.as_ref(), example)?;
-            let destination = keys.destination(host)?;
-            Ok(ProviderSetup::Ssh(SshSetup {
-                destination,
-                has_key: has_key(id, table.key.as_ref())?,
-            }))
-        }
     }
 }
 
-/// Direct leads straight from here: there is no host in between, and nothing to prove.
-fn no_keys_of_a_bastion(table: &ProviderTable, keys: SshKeys<'_>) -> Result<(), Flaw> {
-    let default = table.default.as_ref().map(|it| ("default", it.span()));
-    if let Some((_, span)) = default {
-        let what = "`provider.default`: Direct is tried without being the default of anything";
-        return Err(Flaw::new(span, what).hint("take the key out"));
-    }
+/// Refuses the keys of other kinds. Direct leads straight from here: there is nothing in between, and
+/// nothing to prove.
+fn only_its_own(table: &ProviderTable, keys: SshKeys<'_>, kind: ProviderKind) -> Result<(), Flaw> {
     let text = |key, text: Option<&Spanned<String>>| text.map(|text| (key, text.span()));
-    let ours = [text("host", table.host.as_ref()), text("key", table.key.as_ref())];
-    match ours.into_iter().flatten().chain(keys.given()).next() {
+    if kind == ProviderKind::Direct {
+        if let Some(default) = &table.default {
+            let what = "`provider.default`: Direct is tried without being the default of anything";
+            return Err(Flaw::new(default.span(), what).hint("take the key out"));
+        }
+        if let Some(key) = &table.key {
+            let what = "`provider.key`: Direct needs no key";
+            return Err(Flaw::new(key.span(), what).hint("take the key out"));
+        }
+    }
+    let of_ssh = text("host", table.host.as_ref()).into_iter().chain(keys.given());
+    let of_tailscale = tailscale::given(table).into_iter();
+    let foreign = match kind {
+        ProviderKind::Ssh => of_tailscale.map(|given| (given, "tailscale")).next(),
+        ProviderKind::Tailscale => of_ssh.map(|given| (given, "ssh")).next(),
+        ProviderKind::Direct | ProviderKind::Simulated => {
+            let of_ssh = of_ssh.map(|given| (given, "ssh"));
+            of_ssh.chain(of_tailscale.map(|given| (given, "tailscale"))).next()
+        }
+    };
+    match foreign {
         None => Ok(()),
-        Some((key, span)) => {
-            let what = format!("`provider.{key}`: only a provider of kind `ssh` has it");
-            Err(Flaw::new(span, what).hint("take the key out, or write `kind = \"ssh\"`"))
+        Some(((key, span), kind)) => {
+            let what = format!("`provider.{key}`: only a provider of kind `{kind}` has it");
+            Err(Flaw::new(span, what)
+                .hint(format!("take the key out, or write `kind = \"{kind}\"`")))
         }
     }
 }
 
 /// True where the file says that the vault has the key.
-fn has_key(id: &ProviderId, text: Option<&Spanned<String>>) -> Result<bool, Flaw> {
+fn has_key(id: &ProviderId, text: Option<&Spanned<String>>, kind: &str) -> Result<bool, Flaw> {
     let Some(text) = text else { return Ok(false) };
     if ProviderSettings::secret_name(id).is_none() {
         let what = "`provider.key`: no secret can be named after an id this long";
@@ -137,7 +166,7 @@ fn has_key(id: &ProviderId, text: Option<&Spanned<String>>) -> Result<bool, Flaw
     }
     let what = format!("`provider.key`: only `{reference}` may stand here, never a key");
     Err(Flaw::new(text.span(), what).hint(format!(
-        "`breakglass providers add ssh {id} --key-file FILE` puts it in the vault and never in the \
+        "`breakglass providers add {kind} {id} --key-file FILE` puts it in the vault and never in the \
          file"
     )))
 }
@@ -148,5 +177,8 @@ fn key_reference(id: &ProviderId) -> String {
 
 const TABLE: &str = "provider";
 
-const KINDS: [(&str, ProviderKind); 2] =
-    [("direct", ProviderKind::Direct), ("ssh", ProviderKind::Ssh)];
+const KINDS: [(&str, ProviderKind); 3] = [
+    ("direct", ProviderKind::Direct),
+    ("ssh", ProviderKind::Ssh),
+    ("tailscale", ProviderKind::Tailscale),
+];

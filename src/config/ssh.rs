@@ -7,7 +7,7 @@ use toml::{Spanned, Value};
 use super::error::Flaw;
 use super::file::{Text, Texts};
 use super::value::{Line, check_length, items, parsed, path, port, value_flaw};
-use crate::domain::ssh::{SshDestination, SshHop, SshWord};
+use crate::domain::ssh::{HOPS_MAX, SshDestination, SshHop, SshWord};
 
 /// The keys that say where `ssh` leads.
 #[derive(Clone, Copy)]
@@ -86,6 +86,3 @@ pub(super) fn path_value(path: &Path) -> Value {
 }
 
 const HOP_HINT: &str = "write a list such as [\"ops@edge.example.com:22\"], the first host first";
-
-/// How many hosts may be in between; each is one more that must be up.
-const HOPS_MAX: usize = 8;

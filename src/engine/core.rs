@@ -14,6 +14,7 @@ use super::faces::Faces;
 use super::handover::Parcel;
 use super::interpreter::{Order, Update};
 use super::people;
+use super::providers::Due;
 use super::recovery;
 use super::shared::{EngineParts, Shared, Who, store_report};
 use super::state::{AUDIT_SHOWN, ENDED_SHOWN, JOURNAL, Live, REASONS_SHOWN, State};
@@ -24,6 +25,7 @@ use crate::domain::provider::ProviderKind;
 use crate::domain::sign_in::Token;
 use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::vault;
 use crate::error::Report;
 use crate::forward::Parts;
 use crate::protocol::{
@@ -217,10 +219,15 @@ impl State {
 
     /// Looks at the providers whose last look is old.
     fn check_providers(&mut self) {
+        let now = self.shared.now();
+        self.look_at_providers(move |due| due.is_old(now));
+    }
+
+    /// Looks at the providers that are `due`.
+    pub(super) fn look_at_providers(&mut self, due: impl Fn(&Due) -> bool + Send + Sync + 'static) {
         let (shared, updates) = (Arc::clone(&self.shared), self.updates.clone());
         self.tasks.spawn(async move {
-            let now = shared.now();
-            if shared.providers.check(|due| due.is_old(now), &shared.clock).await {
+            if shared.providers.check(due, &shared.clock).await {
                 updates.send(Update::Providers).await.ok();
             }
         });
@@ -230,7 +237,7 @@ impl State {
     fn look_for_orphans(&mut self) {
         let (shared, updates) = (Arc::clone(&self.shared), self.updates.clone());
         self.tasks.spawn(async move {
-            match sweep::sweep(&shared, false, &Who::engine(), &updates).await {
+            match sweep::sweep(&shared, sweep::Removes::Nothing, &Who::engine(), &updates).await {
                 Ok(swept) => {
                     for problem in swept.problems {
                         let SweepProblem { place, why } = problem;
@@ -352,7 +359,9 @@ impl State {
         let alone = self.sessions.is_empty() && self.faces.count() == 0 && self.tasks.is_empty();
         // The engine of a host is there for whoever comes next.
         let own = self.shared.people.mode() == Mode::Personal;
-        self.shared.detached && own && alone && self.busy_at.elapsed() >= LEAVE_AFTER
+        let unlocked = self.shared.people.vault().is_unlocked();
+        let stays = if unlocked { vault::STAYS_OPEN.to_std() } else { LEAVE_AFTER };
+        self.shared.detached && own && alone && self.busy_at.elapsed() >= stays
     }
 
     async fn stop(mut self, outcome: Outcome) -> Outcome {

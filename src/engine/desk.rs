@@ -12,7 +12,7 @@ use super::providing::Providing;
 use super::reading::{self, refresh};
 use super::shared::{ACTIVATION_MAX, Who};
 use super::state::{Live, State};
-use super::sweep;
+use super::sweep::{self, Removes};
 use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::request::OpenRequest;
 use crate::domain::role::Ability;
@@ -56,7 +56,9 @@ pub(super) fn serve(
         | Command::ValidateProvider { .. }
         | Command::PutProvider { .. }
         | Command::RotateKey { .. } => provide(state, command, who, reply),
-        Command::Sweep { apply } => sweep(state, apply, who, reply),
+        Command::Sweep { apply, also_unexpired } => {
+            sweep(state, Removes::of(apply, also_unexpired), who, reply);
+        }
         Command::SignIn(_)
         | Command::Operators(_)
         | Command::Idp(_)
@@ -108,7 +110,7 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
     let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     state.tasks.spawn(async move {
         refresh(&shared, &Who::engine(), &updates).await;
-        let prepared = match opening::prepare(&shared, &request, &who).await {
+        let prepared = match opening::prepare_to_open(&shared, &request, &who).await {
             Ok(prepared) => prepared,
             Err(report) => {
                 opening::record_refusal(&shared, &request, &who, &report).await;
@@ -120,7 +122,7 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
             opening::record_refusal(&shared, &request, &who, &report).await;
             return answer(reply, Err(report.hint("breakglass login")));
         }
-        let opening::Prepared { id, at, request, steps } = prepared;
+        let opening::Prepared { id, at, request, steps, .. } = prepared;
         let session = Session::requested(id, at, request.clone());
         let first = Entry { at, fact: Fact::Requested(request) };
         let (mailbox, orders) = mpsc::channel(ORDERS_MAX);
@@ -280,10 +282,10 @@ fn opening_over(state: &State, command: &Command) -> Vec<mpsc::Sender<Order>> {
 }
 
 /// Looks for what belongs to no living session, in a task of its own.
-fn sweep(state: &mut State, apply: bool, who: Who, reply: Answer) {
+fn sweep(state: &mut State, removes: Removes, who: Who, reply: Answer) {
     let (shared, updates) = (Arc::clone(&state.shared), state.updates.clone());
     state.tasks.spawn(async move {
-        let swept = sweep::sweep(&shared, apply, &who, &updates).await;
+        let swept = sweep::sweep(&shared, removes, &who, &updates).await;
         answer(reply, swept.map(Reply::Sweep));
     });
 }

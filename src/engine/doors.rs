@@ -56,6 +56,7 @@ pub fn endpoint_step(
         expires: Some("ends with this program".to_owned()),
         lives: Lives::InTheEngine,
         remade: false,
+        waits: false,
         needs,
         undo_after: None,
         settle: Span::ZERO,

@@ -10,7 +10,7 @@ mod path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Duration, sleep};
 
 use super::carrier::{Done, Job};
@@ -22,7 +22,7 @@ use super::strangers::Strangers;
 use super::watcher::Watcher;
 use crate::domain::account::AccountId;
 use crate::domain::audit_event::{Actor, AuditDraft, AuditEvent};
-use crate::domain::id::SessionId;
+use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::forward::{Counters, EVENTS_MAX, ForwardEvent, Parts};
@@ -55,6 +55,8 @@ pub(super) enum Update {
     Audit(Vec<AuditEvent>),
     /// A provider has changed.
     Providers,
+    /// A session met trouble that may be this provider's own.
+    Suspected(ProviderId),
     /// So many things were found that belong to no living session.
     Orphans(usize),
     /// People or identity providers have changed.
@@ -84,7 +86,7 @@ pub(super) struct Interpreter {
     mailbox: mpsc::Receiver<Order>,
     updates: mpsc::Sender<Update>,
     effects: JoinSet<Done>,
-    under_way: Vec<(Id, Effect)>,
+    under_way: Vec<(AbortHandle, Effect)>,
     wait_until: Option<Timestamp>,
     /// Taken in, but not durable yet.
     backlog: Vec<Entry>,
@@ -96,6 +98,8 @@ pub(super) struct Interpreter {
     /// How many events of the endpoint are known not to have reached us.
     events_dropped: u64,
     traffic: Traffic,
+    /// How its path does, as the provider sees it.
+    live: Vec<String>,
     handing_over: Option<HandingOver>,
     watcher: Watcher,
 }
@@ -106,6 +110,9 @@ struct HandingOver {
     /// When it waits no longer.
     by: Timestamp,
 }
+
+const GIVEN_UP: &str = "it was not waited for any longer, as the session ended";
+const FAILED: &str = "the program failed while doing this; its log says how";
 
 /// How many orders may wait.
 pub(super) const ORDERS_MAX: usize = 32;
@@ -135,6 +142,7 @@ impl Interpreter {
             counters: None,
             events_dropped: 0,
             traffic: Traffic::default(),
+            live: vec![],
             handing_over: None,
             watcher: Watcher::new(),
         }
@@ -262,14 +270,18 @@ impl Interpreter {
     }
 
     async fn take_outcome(&mut self, ended: Result<(Id, Done), JoinError>) {
-        let (id, done) = match ended {
-            Ok((id, done)) => (id, Some(done)),
-            Err(error) => (error.id(), None),
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(place) = self.under_way.iter().position(|(task, _)| task.id() == id) else {
+            return;
         };
-        let Some(place) = self.under_way.iter().position(|(task, _)| *task == id) else { return };
         let (_, effect) = self.under_way.swap_remove(place);
-        let failed = "the program failed while doing this; its log says how";
-        let done = done.unwrap_or_else(|| Done { fact: broken(&effect, failed), alarm: None });
+        let done = match ended {
+            Ok((_, done)) => done,
+            Err(error) => {
+                let why = if error.is_cancelled() { GIVEN_UP } else { FAILED };
+                Done { fact: broken(&effect, why), alarm: None }
+            }
+        };
         if let Some(text) = done.alarm {
             self.tell(Update::Alarm { session: self.session.id(), text }).await;
         }
@@ -337,6 +349,7 @@ impl Interpreter {
             }
         }
         std::mem::swap(&mut self.session, &mut after);
+        self.give_up_waiting();
         self.launch(effects);
         self.mind_path();
         Ok(())
@@ -399,8 +412,22 @@ impl Interpreter {
             let job = Job::new(effect.clone(), &self.session, &self.shared, &self.door_sender);
             if let Some(job) = job {
                 let task = self.effects.spawn(job.run(Arc::clone(&self.shared)));
-                self.under_way.push((task.id(), effect));
+                self.under_way.push((task, effect));
             }
+        }
+    }
+
+    /// What only waits is not waited for once the session ends. Its outcome is then unknown.
+    fn give_up_waiting(&self) {
+        if self.session.ending().is_none() {
+            return;
+        }
+        let only_waits = |effect: &Effect| {
+            let step = self.session.steps().get(effect.step());
+            matches!(effect, Effect::Apply { .. }) && step.is_some_and(|step| step.planned.waits)
+        };
+        for (task, _) in self.under_way.iter().filter(|(_, effect)| only_waits(effect)) {
+            task.abort();
         }
     }
 
@@ -464,7 +491,11 @@ impl Interpreter {
 
     fn view_of(&self, session: &Session) -> SessionView {
         let counted = self.counters.as_ref().map(|counters| doors::traffic(counters.read()));
-        projection::view(session, counted.unwrap_or(self.traffic))
+        let mut view = projection::view(session, counted.unwrap_or(self.traffic));
+        if session.is_active() {
+            view.live.clone_from(&self.live);
+        }
+        view
     }
 }
 
@@ -481,8 +512,8 @@ fn broken(effect: &Effect, why: &str) -> Fact {
 /// True for an effect that makes something out there.
 fn begins(session: &Session, effect: &Effect) -> bool {
     let step = session.steps().get(effect.step());
-    let in_the_world = step.is_some_and(|step| step.planned.lives == Lives::InTheWorld);
-    in_the_world && matches!(effect, Effect::Apply { .. })
+    let outlives_us = step.is_some_and(|step| step.planned.lives != Lives::InTheEngine);
+    outlives_us && matches!(effect, Effect::Apply { .. })
 }
 
 fn journal_failed(report: &Report) -> Fact {

@@ -6,13 +6,15 @@ use serde::Deserialize as _;
 
 use super::chronicle;
 use super::doors::{EndpointAction, endpoint_step};
+use super::people;
 use super::providers::Due;
 use super::shared::{Shared, Who, needed_until};
 use crate::domain::artifact::Marker;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::id::SessionId;
 use crate::domain::launcher::Launch;
-use crate::domain::policy::{Accepted, OnPathLoss, PolicyError};
-use crate::domain::request::{NetworkPath, OpenRequest, Request, TargetChoice};
+use crate::domain::policy::{Accepted, OnPathLoss, Policy, PolicyError};
+use crate::domain::request::{AGREE, NetworkPath, OpenRequest, Request, TargetChoice};
 use crate::domain::target::Target;
 use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
@@ -22,12 +24,16 @@ use crate::session::path::{self, Choice, Probe};
 use crate::session::{Carrier, Plan, PlannedStep};
 use crate::store::Batch;
 
+/// How policy looks at a request.
+type Accept = fn(&Policy, &OpenRequest, &Catalogue) -> Result<Accepted, PolicyError>;
+
 /// A request that may become a session.
 pub(super) struct Prepared {
     pub id: SessionId,
     pub at: Timestamp,
     pub request: Box<Request>,
     pub steps: Vec<PlannedStep>,
+    order: Order,
 }
 
 /// Decides about a request and plans it. Nothing is created yet.
@@ -35,25 +41,56 @@ pub(super) struct Prepared {
 /// # Errors
 ///
 /// That policy says no, no provider can serve, or the provider cannot carry such a path.
-pub(super) async fn prepare(
+async fn prepare(
     shared: &Arc<Shared>,
     request: &OpenRequest,
     who: &Who,
+    accept: Accept,
 ) -> Result<Prepared, Report> {
     let rules = shared.rules();
     if let Some(problem) = &rules.problem {
         return Err(problem.clone());
     }
-    let accepted = rules.policy.accept(request, &rules.catalogue).map_err(|e| denied(&e))?;
+    let accepted = accept(&rules.policy, request, &rules.catalogue).map_err(|e| denied(&e))?;
     let Accepted { target, reason, lease, lease_max } = accepted;
     let choice = choose(shared, &target).await;
-    let Some(path) = choice.path.clone() else { return Err(no_path(&target, &choice)) };
+    let Some(path) = choice.path.clone() else {
+        return Err(without_path(shared, &target, &choice).await);
+    };
     let operator = who.operator.clone().unwrap_or_else(|| shared.operator.clone());
     let (id, at) = (shared.session_id(), shared.now());
     let (drill, audience) = (shared.drill, vec![]);
     let mut request = Request { target, reason, lease, lease_max, operator, path, audience, drill };
-    let steps = plan(shared, id, at, &mut request)?;
-    Ok(Prepared { id, at, request: Box::new(request), steps })
+    let (order, steps) = plan(shared, id, at, &mut request)?;
+    Ok(Prepared { id, at, request: Box::new(request), steps, order })
+}
+
+/// Decides as [`prepare`], for a session that is to be opened now: its provider's key must be at hand.
+///
+/// # Errors
+///
+/// As [`prepare`], and that the vault is not open.
+pub(super) async fn prepare_to_open(
+    shared: &Arc<Shared>,
+    request: &OpenRequest,
+    who: &Who,
+) -> Result<Prepared, Report> {
+    let prepared = prepare(shared, request, who, Policy::accept).await?;
+    people::vault_open_for(shared, &prepared.request.path.provider).await?;
+    let changes = changes(shared, &prepared).await?;
+    if changes.is_empty() || request.agreed {
+        return Ok(prepared);
+    }
+    let message = "opening changes the policy file of the tailnet, which needs your word";
+    let refused = changes.iter().fold(Report::new(Kind::Denied, message), Report::because);
+    Err(refused.hint(format!("to agree, open it again just so; on the command line with {AGREE}")))
+}
+
+/// What opening changes in a file of others.
+async fn changes(shared: &Arc<Shared>, prepared: &Prepared) -> Result<Vec<String>, Report> {
+    let provider = carrier_of(shared, &prepared.request.path)?;
+    let changes = provider.changes(&prepared.order).await;
+    changes.map_err(|why| Report::new(Kind::Unavailable, why))
 }
 
 /// Says what opening would do.
@@ -66,7 +103,8 @@ pub(super) async fn dry_run(
     request: &OpenRequest,
     who: &Who,
 ) -> Result<PlanView, Report> {
-    let prepared = prepare(shared, request, who).await?;
+    let prepared = prepare(shared, request, who, Policy::accept_plan).await?;
+    let changes = changes(shared, &prepared).await?;
     let Request { target, path, lease, lease_max, audience, .. } = *prepared.request;
     let step = |step: PlannedStep| PlanStepView {
         label: step.label,
@@ -75,7 +113,7 @@ pub(super) async fn dry_run(
         needs: step.needs,
     };
     let steps = prepared.steps.into_iter().map(step).collect();
-    Ok(PlanView { target, path, lease, lease_max, steps, audience })
+    Ok(PlanView { target, path, lease, lease_max, steps, audience, changes })
 }
 
 /// Writes into the audit that a request was refused.
@@ -193,7 +231,7 @@ fn plan(
     id: SessionId,
     at: Timestamp,
     request: &mut Request,
-) -> Result<Vec<PlannedStep>, Report> {
+) -> Result<(Order, Vec<PlannedStep>), Report> {
     let provider = carrier_of(shared, &request.path)?;
     keep_apart(shared, &*provider, &request.target)?;
     let needed_until = needed_until(at, request.lease_max);
@@ -221,7 +259,8 @@ fn plan(
     let needs = (0..steps.len()).collect();
     steps.push(endpoint_step(&action, needs).map_err(|error| bug(&error))?);
     request.audience = audience;
-    Plan::new(steps).map(Plan::into_steps).map_err(|error| bug(&error))
+    let steps = Plan::new(steps).map(Plan::into_steps).map_err(|error| bug(&error))?;
+    Ok((order, steps))
 }
 
 /// Refuses a path over a provider that could lead into another site.
@@ -265,6 +304,18 @@ fn view(target: &Target, choice: Choice) -> PathView {
         path: choice.path.ok_or(why_not),
         considered: considered.map(|(provider, why)| Considered { provider, why }).collect(),
     }
+}
+
+/// Why there is no path: where a provider could serve if the vault were open, that.
+async fn without_path(shared: &Shared, target: &Target, choice: &Choice) -> Report {
+    for (id, _) in &choice.considered {
+        if shared.providers.is_enabled(id)
+            && let Err(closed) = people::vault_open_for(shared, id).await
+        {
+            return closed;
+        }
+    }
+    no_path(target, choice)
 }
 
 fn no_path(target: &Target, choice: &Choice) -> Report {

@@ -3,9 +3,9 @@
 use super::doors;
 use crate::domain::connect::{self, EndpointAddress};
 use crate::protocol::{
-    ExitLine, ReceiptLine, SessionState, SessionView, StepProgress, StepView, Traffic,
+    ExitLine, PathLossView, ReceiptLine, SessionState, SessionView, StepProgress, StepView, Traffic,
 };
-use crate::session::{Carrier, Session, Status, Step, exit_card, receipt};
+use crate::session::{Carrier, Loss, Session, Status, Step, exit_card, receipt};
 
 /// Returns a session as faces see it.
 #[must_use]
@@ -36,6 +36,8 @@ pub fn view(session: &Session, traffic: Traffic) -> SessionView {
         traffic,
         audience: request.audience,
         path_lost: path_lost(session),
+        live: vec![],
+        path_losses: path_losses(session),
         drill: request.drill,
     }
 }
@@ -70,6 +72,14 @@ fn path_lost(session: &Session) -> Option<String> {
     let lost = session.steps().iter().filter(|step| is_lost(session, step));
     let words: Vec<String> = lost.map(loss).collect();
     (!words.is_empty()).then(|| words.join("; "))
+}
+
+fn path_losses(session: &Session) -> Vec<PathLossView> {
+    let losses = session.steps().iter().flat_map(|step| &step.losses);
+    let view = |loss: &Loss| PathLossView { lost_at: loss.at, back_at: loss.back_at };
+    let mut views: Vec<_> = losses.map(view).collect();
+    views.sort_by_key(|view| view.lost_at);
+    views
 }
 
 fn is_lost(session: &Session, step: &Step) -> bool {

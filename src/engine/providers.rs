@@ -44,6 +44,8 @@ struct Row {
     latency: Option<Span>,
     validation: Option<Validation>,
     errors: Vec<ProviderTrouble>,
+    /// Held by whoever looks at it: one at a time.
+    looking: Arc<tokio::sync::Mutex<()>>,
     /// How many looks in a row have found it down.
     failures: u32,
     /// False once the configuration has it no more; what runs over it still finds it.
@@ -51,7 +53,7 @@ struct Row {
 }
 
 impl Row {
-    const fn new(installed: Installed) -> Self {
+    fn new(installed: Installed) -> Self {
         Self {
             installed,
             health: Health::Healthy,
@@ -59,6 +61,7 @@ impl Row {
             latency: None,
             validation: None,
             errors: vec![],
+            looking: Arc::default(),
             failures: 0,
             listed: true,
         }
@@ -149,10 +152,12 @@ impl Providers {
     pub fn all(&self) -> Vec<Arc<dyn Provider>> {
         let all = self.rows().iter().map(|row| Arc::clone(&row.installed.provider)).collect();
         let mut all: Vec<Arc<dyn Provider>> = all;
-        if !all.iter().any(|provider| provider.kind() == ProviderKind::Ssh)
-            && let Ok(id) = "ssh".parse()
-        {
-            all.extend(self.builder.bare(&id, ProviderKind::Ssh));
+        for kind in [ProviderKind::Ssh, ProviderKind::Tailscale] {
+            if !all.iter().any(|provider| provider.kind() == kind)
+                && let Ok(id) = kind.to_string().parse()
+            {
+                all.extend(self.builder.bare(&id, kind));
+            }
         }
         all
     }
@@ -217,21 +222,39 @@ impl Providers {
         self.rows().iter().any(|row| row.id() == id && row.installed.enabled)
     }
 
-    /// Looks at the health of those that are due, at the same time. True where one changed.
+    /// Looks at the health of those that are due, at the same time. True where one changed, or was
+    /// just looked at for somebody else: that look is waited for, and counts.
     pub async fn check(&self, due: impl Fn(&Due) -> bool, clock: &Clock) -> bool {
         let mut checks = JoinSet::new();
         for (provider, what) in self.due() {
             if due(&what) {
-                checks.spawn(check(provider));
+                checks.spawn(async move {
+                    let Ok(turn) = Arc::clone(&what.looking).try_lock_owned() else {
+                        drop(what.looking.lock().await);
+                        return None;
+                    };
+                    Some((check(provider).await, turn))
+                });
             }
         }
         let mut changed = false;
         while let Some(checked) = checks.join_next().await {
-            if let Ok((id, health, latency)) = checked {
-                changed |= self.note_health(&id, health, latency, clock.now());
-            }
+            changed |= match checked {
+                Ok(Some(((id, health, latency), _turn))) => {
+                    self.note_health(&id, health, latency, clock.now())
+                }
+                Ok(None) => true,
+                Err(_) => false,
+            };
         }
         changed
+    }
+
+    /// Lets what is known of those that are down count as old news.
+    pub fn doubt_down(&self) {
+        for row in self.rows().iter_mut().filter(|row| !row.health.can_serve()) {
+            row.checked_at = None;
+        }
     }
 
     fn due(&self) -> Vec<(Arc<dyn Provider>, Due)> {
@@ -241,6 +264,7 @@ impl Providers {
                 is_down: !row.health.can_serve(),
                 failures: row.failures,
                 checked_at: row.checked_at,
+                looking: Arc::clone(&row.looking),
             };
             (Arc::clone(&row.installed.provider), what)
         };
@@ -280,6 +304,17 @@ impl Providers {
         }
     }
 
+    /// Takes in that a session met trouble that may be the provider's own: until a look says more,
+    /// it does not count as well.
+    pub fn suspect(&self, id: &ProviderId, at: Timestamp, why: &str) {
+        let mut rows = self.rows();
+        let Some(row) = rows.iter_mut().find(|row| row.id() == id) else { return };
+        row.note(at, why);
+        if row.health == Health::Healthy {
+            row.health = Health::Degraded { why: text::shown(why) };
+        }
+    }
+
     fn note_health(
         &self,
         id: &ProviderId,
@@ -311,6 +346,7 @@ pub(super) struct Due {
     pub is_down: bool,
     pub failures: u32,
     pub checked_at: Option<Timestamp>,
+    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Due {
@@ -358,6 +394,9 @@ const DOWN_EVERY_MAX: Span = Span::from_minutes(5);
 const ERRORS_KEPT: usize = 5;
 
 #[cfg(test)]
+mod looks;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -367,12 +406,16 @@ mod tests {
         let waits: Vec<_> = (0..8)
             .map(|failures| {
                 let id = "bastion".parse().unwrap();
-                let due = Due { id, is_down: failures > 0, failures, checked_at: Some(at) };
+                let looking = Arc::default();
+                let due =
+                    Due { id, is_down: failures > 0, failures, checked_at: Some(at), looking };
                 (0..).find(|seconds| due.is_old(at + Span::from_seconds(*seconds))).unwrap()
             })
             .collect();
         assert_eq!(waits, [60, 15, 30, 60, 120, 240, 300, 300]);
-        let never = Due { id: "x".parse().unwrap(), is_down: false, failures: 0, checked_at: None };
+        let id = "x".parse().unwrap();
+        let looking = Arc::default();
+        let never = Due { id, is_down: false, failures: 0, checked_at: None, looking };
         assert!(never.is_old(at));
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::Stopwatch;
 use crate::domain::audit_event::{AuditDraft, Object, Outcome};
 use crate::domain::id::{ProviderId, SecretName};
 use crate::domain::probe::Probe;
-use crate::domain::provider::{ProviderSettings, Validation, bind_key};
+use crate::domain::provider::{ProviderSettings, ProviderSetup, Validation, bind_key};
 use crate::domain::secret::Secret;
 use crate::error::{Kind, Report};
 use crate::protocol::{Kept, Save, ValidationView};
@@ -35,6 +35,7 @@ impl Providing {
         if !self.shared.providers.is_listed(id) {
             return Err(super::desk::no_such_provider(id));
         }
+        super::people::vault_open_for(&self.shared, id).await?;
         let validation = self.shared.providers.validate(id, &self.shared.clock).await;
         let validation = validation.ok_or_else(|| super::desk::no_such_provider(id))?;
         self.told().await;
@@ -53,6 +54,9 @@ impl Providing {
         self.check_change(&settings, known.as_ref(), key.as_ref())?;
         let has_key = key.is_some() || known.as_ref().is_some_and(|it| it.setup.has_key());
         settings.setup = settings.setup.with_key(has_key);
+        if has_key {
+            self.open_vault_for(&settings.id).await?;
+        }
         let provider = self.shared.providers.build(&settings, key.as_ref());
         let watch = Stopwatch::start();
         let validation = providers::validate(&*provider, self.shared.now()).await;
@@ -63,11 +67,7 @@ impl Providing {
             return Ok(ValidationView { validation, kept: None });
         }
         settings.enabled &= healthy;
-        // What was looked at must be what is written: somebody may have changed it meanwhile.
-        if self.shared.providers.settings(&settings.id) != known {
-            let message = format!("`{}` was changed by somebody else meanwhile", settings.id);
-            return Err(Report::new(Kind::Denied, message).hint("breakglass providers list"));
-        }
+        self.check_unchanged(&settings.id, known.as_ref())?;
         let what = match known {
             Some(_) => format!("Provider {} was changed", settings.id),
             None => format!("Provider {} was added", settings.id),
@@ -93,7 +93,9 @@ impl Providing {
             let message = format!("`{id}` needs no key");
             return Err(Report::new(Kind::Denied, message));
         }
-        let settings = ProviderSettings { setup: known.setup.clone().with_key(true), ..known };
+        let settings =
+            ProviderSettings { setup: known.setup.clone().with_key(true), ..known.clone() };
+        self.open_vault_for(id).await?;
         let provider = self.shared.providers.build(&settings, Some(&key));
         let watch = Stopwatch::start();
         let validation = providers::validate(&*provider, self.shared.now()).await;
@@ -102,6 +104,7 @@ impl Providing {
             self.record(validated(&self.shared, &self.who, id, &validation)).await?;
             return Ok(ValidationView { validation, kept: None });
         }
+        self.check_unchanged(id, Some(&known))?;
         let what = format!("Provider {id} has another key");
         let mut draft = about(&self.shared, &self.who, "provider.key_rotated", &what, id);
         draft.metadata = Some(evidence(&validation.probe));
@@ -170,6 +173,26 @@ impl Providing {
         Ok(())
     }
 
+    /// Refuses where a key could be neither read nor kept, before anybody is asked with it.
+    async fn open_vault_for(&self, id: &ProviderId) -> Result<(), Report> {
+        let Some(name) = ProviderSettings::secret_name(id) else { return Ok(()) };
+        let got = self.shared.people.vault().get(&name).await;
+        got.map(drop).map_err(|error| super::people::vault_report(&error))
+    }
+
+    /// What was looked at must be what is written: somebody may have changed it meanwhile.
+    fn check_unchanged(
+        &self,
+        id: &ProviderId,
+        known: Option<&ProviderSettings>,
+    ) -> Result<(), Report> {
+        if self.shared.providers.settings(id).as_ref() == known {
+            return Ok(());
+        }
+        let message = format!("`{id}` was changed by somebody else meanwhile");
+        Err(Report::new(Kind::Denied, message).hint("breakglass providers list"))
+    }
+
     fn check_change(
         &self,
         settings: &ProviderSettings,
@@ -185,17 +208,20 @@ impl Providing {
             let message = format!("a provider of kind `{}` needs no key", settings.setup.kind());
             return Err(Report::new(Kind::Usage, message));
         }
+        if let ProviderSetup::Ssh(setup) = &settings.setup {
+            // Before anything is tried with it, whoever sent it.
+            setup.destination.check().map_err(|error| Report::of(Kind::Usage, &error))?;
+        }
         let Some(known) = known else { return Ok(()) };
         if known.setup.kind() != settings.setup.kind() {
             let message = format!("`{id}` is of kind `{}`", known.setup.kind());
             return Err(Report::new(Kind::Denied, message)
                 .hint(format!("choose another name, or: breakglass providers remove {id}")));
         }
-        let elsewhere = known.setup.key_is_for() != settings.setup.key_is_for();
-        if known.setup.has_key() && key.is_none() && elsewhere {
+        if key.is_none() && settings.needs_key_again(known) {
             let message = "a key is bound to the host that it was given for";
             return Err(Report::new(Kind::Denied, message)
-                .hint("give the key again: --key-stdin or --key-file"));
+                .hint("give the key again, together with the new host"));
         }
         Ok(())
     }

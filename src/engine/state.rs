@@ -184,6 +184,7 @@ impl State {
                 self.rules_changed();
                 self.providers_changed();
             }
+            Update::Suspected(id) => self.look_at_providers(move |due| due.id == id),
             Update::Orphans(left) => self.orphans_found(left),
             Update::Finished(id) => {
                 if let Some(view) = self.sessions.remove(&id).and_then(|live| live.view) {

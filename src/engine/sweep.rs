@@ -27,34 +27,70 @@ use crate::protocol::{OrphanView, SweepProblem, SweepView};
 use crate::provider::Provider;
 use crate::session::{Undone, exit_card};
 
-/// Looks everywhere; with `apply`, also removes what it finds, and looks again.
+/// What a sweep removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removes {
+    /// It only looks.
+    Nothing,
+    /// What no session anywhere can need any more. Which sessions live, this engine knows of itself
+    /// alone: where its state was copied to another host, both have one mark.
+    Expired,
+    /// Whatever is found.
+    All,
+}
+
+impl Removes {
+    /// What a command asks for.
+    pub const fn of(apply: bool, also_unexpired: bool) -> Self {
+        match (apply, also_unexpired) {
+            (false, _) => Self::Nothing,
+            (true, false) => Self::Expired,
+            (true, true) => Self::All,
+        }
+    }
+}
+
+/// Looks everywhere; also removes what it finds where it is to, and looks again.
 ///
 /// # Errors
 ///
 /// When what is found cannot be written into the audit; nothing is removed then.
 pub(super) async fn sweep(
     shared: &Arc<Shared>,
-    apply: bool,
+    removes: Removes,
     who: &Who,
     updates: &mpsc::Sender<Update>,
 ) -> Result<SweepView, Report> {
     let mut places = JoinSet::new();
+    let (mut swept, mut seen) = (SweepView::default(), BTreeSet::new());
     for place in places_of(shared) {
+        if let Some(why) = place.unlisted() {
+            swept.unlisted.push(SweepProblem { place: place.name(), why: why.to_owned() });
+            continue;
+        }
         let shared = Arc::clone(shared);
         places.spawn(async move {
             let listed = place.list(&shared).await;
             (place, listed)
         });
     }
-    let (mut swept, mut seen) = (SweepView::default(), BTreeSet::new());
     while let Some(listed) = places.join_next().await {
         let Ok((place, listed)) = listed else { continue };
         match listed {
             Ok(found) => {
                 // Providers of one kind on this host see the same things: each is taken once.
+                let view = place.view();
                 let orphans = found.into_iter().filter(|it| shared.is_orphan(&it.marker));
-                for marked in orphans.filter(|it| seen.insert(it.artifact.name.clone())) {
-                    swept.orphans.push(take(shared, &place, marked, apply, who, updates).await?);
+                let new =
+                    orphans.filter(|it| seen.insert((view.clone(), it.artifact.name.clone())));
+                let mut new: Vec<_> = new.collect();
+                if new.len() > ORPHANS_MAX {
+                    let why = record_rest(shared, &place, new.len(), who, updates).await?;
+                    swept.problems.push(SweepProblem { place: place.name(), why });
+                    new.truncate(ORPHANS_MAX);
+                }
+                for marked in new {
+                    swept.orphans.push(take(shared, &place, marked, removes, who, updates).await?);
                 }
             }
             Err(why) => swept.problems.push(SweepProblem { place: place.name(), why }),
@@ -95,6 +131,22 @@ impl Place {
     fn name(&self) -> String {
         match self {
             Self::Provider(provider) => provider.id().to_string(),
+            Self::Site(name, _) => name.clone(),
+        }
+    }
+
+    /// Why nobody can ever list what is there.
+    fn unlisted(&self) -> Option<&'static str> {
+        match self {
+            Self::Provider(_) => None,
+            Self::Site(_, launcher) => launcher.unlisted(),
+        }
+    }
+
+    /// What sees the same things as others do: the providers of a kind, and a site alone.
+    fn view(&self) -> String {
+        match self {
+            Self::Provider(provider) => format!("providers of kind {}", provider.kind()),
             Self::Site(name, _) => name.clone(),
         }
     }
@@ -140,7 +192,7 @@ async fn take(
     shared: &Arc<Shared>,
     place: &Place,
     marked: Marked,
-    apply: bool,
+    removes: Removes,
     who: &Who,
     updates: &mpsc::Sender<Update>,
 ) -> Result<OrphanView, Report> {
@@ -153,11 +205,35 @@ async fn take(
         by_hand: exit_card::commands(&marked.by_hand, Some(&marked.artifact)),
     };
     record_orphan(shared, &orphan, who, updates).await?;
-    if apply {
+    if removes == Removes::Expired && orphan.expires_at > shared.now() {
+        orphan.removed = Some(Err(UNEXPIRED.to_owned()));
+    } else if removes != Removes::Nothing {
         orphan.removed = Some(place.take_away(shared, &marked).await);
         record_orphan(shared, &orphan, who, updates).await?;
     }
     Ok(orphan)
+}
+
+/// Writes once into the audit that there is more at a place than is looked at in one go.
+async fn record_rest(
+    shared: &Arc<Shared>,
+    place: &Place,
+    count: usize,
+    who: &Who,
+    updates: &mpsc::Sender<Update>,
+) -> Result<String, Report> {
+    let place = place.name();
+    let why = format!(
+        "it lists {count} things that no living session needs, and {ORPHANS_MAX} at a time are \
+         looked at: see what names them so, and sweep again"
+    );
+    let object = Object { kind: "orphan".to_owned(), id: place.clone(), name: place.clone() };
+    let what = format!("Found too much at {place}: {why}");
+    let mut draft = chronicle::plain(shared, "orphan.found", &what, who, Some(object));
+    draft.outcome = Outcome::Failure;
+    draft.metadata = Some(json!({ "place": place, "count": count }));
+    record(shared, draft, updates).await?;
+    Ok(why)
 }
 
 async fn record_orphan(
@@ -182,4 +258,9 @@ async fn record_orphan(
     record(shared, draft, updates).await
 }
 
+/// How many things at one place are looked at in one go: each stands in the audit, and what a place
+/// lists is its own word.
+const ORPHANS_MAX: usize = 100;
+const UNEXPIRED: &str = "left alone: until then an engine with a copy of this state may need it; where \
+                         there is none: breakglass sweep --apply --also-unexpired";
 const LIST_MAX: Span = Span::from_seconds(30);

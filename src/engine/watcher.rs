@@ -7,15 +7,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
 use crate::domain::time::{Span, Timestamp};
-use crate::provider::{Lost, Made, Provider};
+use crate::provider::{Lost, Made, Provider, Told};
 
 /// The watch over a path, if it is watched.
 pub(super) struct Watcher {
     watch: JoinSet<Lost>,
     /// What is watched.
     steps: Option<Vec<Made>>,
-    troubles: mpsc::Receiver<String>,
-    sender: mpsc::Sender<String>,
+    said: mpsc::Receiver<Told>,
+    sender: mpsc::Sender<Told>,
     /// What was told lately, and when.
     told: Vec<(String, Timestamp)>,
     pause: Duration,
@@ -28,6 +28,8 @@ pub(super) enum News {
     Lost(Lost),
     /// Something went wrong with a single connection, in words of the provider.
     Trouble(String),
+    /// How the path does now.
+    Live(Vec<String>),
     /// The watch itself failed. Nothing is watched any more.
     Broke,
 }
@@ -35,9 +37,9 @@ pub(super) enum News {
 impl Watcher {
     /// Watches nothing yet.
     pub fn new() -> Self {
-        let (sender, troubles) = mpsc::channel(TROUBLES_MAX);
+        let (sender, said) = mpsc::channel(TROUBLES_MAX);
         let (watch, told, pause) = (JoinSet::new(), vec![], Duration::ZERO);
-        Self { watch, steps: None, troubles, sender, told, pause }
+        Self { watch, steps: None, said, sender, told, pause }
     }
 
     /// True where just these steps are watched.
@@ -49,10 +51,10 @@ impl Watcher {
     pub fn watch(&mut self, provider: Arc<dyn Provider>, steps: Vec<Made>) {
         self.rest();
         self.steps = Some(steps.clone());
-        let (trouble, pause) = (self.sender.clone(), std::mem::take(&mut self.pause));
+        let (tell, pause) = (self.sender.clone(), std::mem::take(&mut self.pause));
         self.watch.spawn(async move {
             sleep(pause).await;
-            provider.watch(&steps, trouble).await
+            provider.watch(&steps, tell).await
         });
     }
 
@@ -82,7 +84,10 @@ impl Watcher {
                     }
                 }
             }
-            Some(text) = self.troubles.recv() => News::Trouble(text),
+            Some(said) = self.said.recv() => match said {
+                Told::Trouble(text) => News::Trouble(text),
+                Told::Live(lines) => News::Live(lines),
+            },
         }
     }
 

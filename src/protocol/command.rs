@@ -118,8 +118,10 @@ pub enum Command {
     /// List everything that bears the mark of this installation and belongs to no living session.
     /// Answered with [`Reply::Sweep`].
     Sweep {
-        /// Also remove it.
+        /// Also remove it, where its time is over.
         apply: bool,
+        /// Also what could still be needed by an engine on another host with a copy of this state.
+        also_unexpired: bool,
     },
     /// List audit events, the newest last. Answered with [`Reply::Audit`].
     AuditTail {

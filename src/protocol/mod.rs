@@ -22,10 +22,10 @@ pub use identity::{
     OperatorsView, SignInAsk, SignedInView, SsoPromptView, VaultAsk,
 };
 pub use view::{
-    AuditVerdict, Considered, EngineView, ExitLine, Kept, Notice, OrphanView, PathView,
-    PlanStepView, PlanView, PolicyView, ProviderTrouble, ProviderView, ReceiptLine, SessionState,
-    SessionView, Severity, Snapshot, StepProgress, StepView, SweepProblem, SweepView, TargetView,
-    Traffic, ValidationView,
+    AuditVerdict, Considered, EngineView, ExitLine, Kept, Notice, OrphanView, PathLossView,
+    PathView, PlanStepView, PlanView, PolicyView, ProviderTrouble, ProviderView, ReceiptLine,
+    SessionState, SessionView, Severity, Snapshot, StepProgress, StepView, SweepProblem, SweepView,
+    TargetView, Traffic, ValidationView,
 };
 
 /// The version of everything in this module. Both ends of a socket must have the same.

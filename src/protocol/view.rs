@@ -155,6 +155,9 @@ pub struct SweepView {
     pub orphans: Vec<OrphanView>,
     /// Where nobody could look, and why.
     pub problems: Vec<SweepProblem>,
+    /// Where nobody can ever look, as it is configured: no failure, but the sweep is not whole.
+    #[serde(default)]
+    pub unlisted: Vec<SweepProblem>,
 }
 
 /// One thing that belongs to no living session.
@@ -225,6 +228,9 @@ pub struct PlanView {
     pub steps: Vec<PlanStepView>,
     /// Who besides the session could reach the target over the path: a sentence each.
     pub audience: Vec<String>,
+    /// What opening would change in a file of others, as the lines of a diff.
+    #[serde(default)]
+    pub changes: Vec<String>,
 }
 
 /// One step of a plan.
@@ -344,8 +350,23 @@ pub struct SessionView {
     /// What of the path is lost and being made again, in words.
     #[serde(default)]
     pub path_lost: Option<String>,
+    /// How the path does, as its provider sees it: a line each.
+    #[serde(default)]
+    pub live: Vec<String>,
+    /// When the path was lost, the oldest first.
+    #[serde(default)]
+    pub path_losses: Vec<PathLossView>,
     /// True for a drill.
     pub drill: bool,
+}
+
+/// A while in which the path of a session was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathLossView {
+    /// Since when.
+    pub lost_at: Timestamp,
+    /// Until when; nothing where it did not come back.
+    pub back_at: Option<Timestamp>,
 }
 
 /// One step of a session.

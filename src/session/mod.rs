@@ -43,7 +43,7 @@ pub use next::{Effect, Moves, Turn};
 pub use outcome::{Applied, Looked, Undone};
 pub use plan::{Carrier, Lives, Plan, PlanError, PlannedStep, StepIndex};
 pub use state::{Ending, IllegalEntry, Session};
-pub use step::{OWED_AFTER_TRIES, Status, Step};
+pub use step::{Loss, OWED_AFTER_TRIES, Status, Step};
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,9 @@ pub struct PlannedStep {
     /// Whether it is made again where an Active session has lost it, once it is seen gone.
     #[serde(default)]
     pub remade: bool,
+    /// Whether it only waits for what another step has begun: when the session ends, it is given up.
+    #[serde(default)]
+    pub waits: bool,
     /// The earlier steps that must be applied before it.
     pub needs: Vec<StepIndex>,
     /// The steps that must be gone before it is undone; where absent, those that need it.
@@ -68,6 +71,9 @@ pub enum Carrier {
 pub enum Lives {
     /// It is out there, whatever becomes of us.
     InTheWorld,
+    /// It is out there until it is used, which is while the session opens: a key that works once. An
+    /// Active session does not miss it.
+    UntilUsed,
     /// It dies with the process, and is made again when an Active session is adopted.
     InTheEngine,
 }

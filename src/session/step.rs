@@ -28,6 +28,17 @@ pub struct Step {
     pub looked_for: bool,
     /// How often it was begun again since it was lost.
     pub again: u32,
+    /// When an Active session lost it, the latest ones, the oldest first.
+    pub losses: Vec<Loss>,
+}
+
+/// A while in which something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Since when.
+    pub at: Timestamp,
+    /// Until when; nothing where it did not come back.
+    pub back_at: Option<Timestamp>,
 }
 
 /// How far its session is.
@@ -99,6 +110,7 @@ impl Step {
             made_at: None,
             looked_for: false,
             again: 0,
+            losses: Vec::new(),
         }
     }
 
@@ -167,10 +179,12 @@ impl Step {
             Fact::StepAbsent { .. } => {
                 self.finished_at = Some(at);
                 if adopting {
+                    self.note_loss(at);
                     (self.again, self.problem) = (0, Some(GONE.to_owned()));
                 }
             }
             Fact::StepLost { why, .. } => {
+                self.note_loss(at);
                 self.again = self.again_when_lost(at);
                 self.problem = Some(why.clone());
             }
@@ -268,7 +282,9 @@ impl Step {
             {
                 Status::Lost { again_at: at }
             }
-            Status::Applied { .. } if adopt && !self.leaves_nothing() => {
+            Status::Applied { .. }
+                if adopt && !self.leaves_nothing() && self.planned.lives != Lives::UntilUsed =>
+            {
                 Status::Adopting { look_at: at, looks: 0 }
             }
             Status::Adopting { .. } => Status::Adopting { look_at: at, looks: 0 },
@@ -331,11 +347,21 @@ impl Step {
         if held { 0 } else { self.again }
     }
 
+    fn note_loss(&mut self, at: Timestamp) {
+        if self.losses.len() >= LOSSES_KEPT {
+            self.losses.remove(0);
+        }
+        self.losses.push(Loss { at, back_at: None });
+    }
+
     fn is_there(&mut self, artifact: Option<&Artifact>, at: Timestamp, stage: Stage) {
         self.finished_at = Some(at);
         if stage == Stage::Active {
             // What went wrong on the way back has nothing to do with its removal.
             self.problem = None;
+            if let Some(loss) = self.losses.last_mut() {
+                loss.back_at = loss.back_at.or(Some(at));
+            }
         }
         if let Some(artifact) = artifact {
             self.made = Some(artifact.clone());
@@ -373,6 +399,9 @@ fn remake_pause(again: u32) -> Span {
 
 /// How long something that was made again must be there to count as mended.
 const HELD: Span = Span::from_minutes(1);
+
+/// How many losses of a step are kept.
+const LOSSES_KEPT: usize = 16;
 
 const GONE: &str = "it is gone";
 

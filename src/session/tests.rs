@@ -145,6 +145,7 @@ fn step(needs: &[StepIndex]) -> PlannedStep {
         expires: None,
         lives: Lives::InTheWorld,
         remade: false,
+        waits: false,
         needs: needs.to_vec(),
         undo_after: None,
         settle: SETTLE,

@@ -125,6 +125,10 @@ impl Vault for SealedFile {
         self.write(move |opened| opened.unlock(&passphrase)).await
     }
 
+    fn is_unlocked(&self) -> bool {
+        self.opened.key.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     async fn key(&self) -> Option<Secret> {
         let key = self.opened.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
         key.map(|key| key.to_secret())
@@ -187,8 +191,13 @@ impl Opened {
     /// Returns what is in the file now, with the key that opened it.
     fn secrets(&self) -> Result<(Secrets, SealKey), VaultError> {
         let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let key = key.ok_or(VaultError::Locked)?;
-        let text = self.text()?.ok_or_else(|| self.unavailable("it is gone"))?;
+        let text = self.text()?;
+        let (key, text) = match (key, text) {
+            (Some(key), Some(text)) => (key, text),
+            (None, Some(_)) => return Err(VaultError::Locked),
+            (None, None) => return Err(VaultError::Absent),
+            (Some(_), None) => return Err(self.unavailable("it is gone")),
+        };
         let sealed = Sealed::parse(&text)?;
         if !key.fits(&sealed) {
             // Another process changed the passphrase: this key is of no use any more.

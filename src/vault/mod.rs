@@ -62,6 +62,12 @@ pub trait Vault: Send + Sync + 'static {
     /// When the passphrase is wrong, or there is nothing to unlock.
     async fn unlock(&self, passphrase: &Secret) -> Result<(), VaultError>;
 
+    /// True while it is open only because somebody gave its passphrase: whoever forgets that has to
+    /// ask them again.
+    fn is_unlocked(&self) -> bool {
+        false
+    }
+
     /// Returns what opens the vault without its passphrase, for the process that takes over from
     /// this one; none where nothing is to be passed on. It is as secret as what it opens.
     async fn key(&self) -> Option<Secret> {
@@ -104,6 +110,9 @@ pub enum VaultError {
     /// Its passphrase is needed first.
     #[error("the vault is locked")]
     Locked,
+    /// There is none.
+    #[error("the vault is not made yet")]
+    Absent,
     /// Not its passphrase, or the file was changed: the seal does not tell them apart.
     #[error("the passphrase does not open the vault, or the vault was changed")]
     Refused,

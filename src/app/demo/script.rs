@@ -90,6 +90,7 @@ async fn open(
         target: TargetChoice::Named(target),
         reason: reason.to_owned(),
         duration: Some(Span::from_minutes(minutes)),
+        agreed: false,
     };
     match engine.call(Command::Open(request)).await? {
         Reply::Session(view) => Ok(view.id),

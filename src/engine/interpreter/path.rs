@@ -45,7 +45,18 @@ impl Interpreter {
                     self.note_trouble(&provider, &text).await;
                 }
             }
+            News::Live(lines) => self.take_live(lines).await,
             News::Broke => self.mind_path(),
+        }
+    }
+
+    /// Shows how the path does. Nothing of it is kept.
+    async fn take_live(&mut self, lines: Vec<String>) {
+        let lines: Vec<_> =
+            lines.iter().take(LIVE_LINES_MAX).map(|line| text::shown(line)).collect();
+        if self.live != lines && self.session.is_active() {
+            self.live = lines;
+            self.tell(Update::Session { view: self.view(), audit: vec![] }).await;
         }
     }
 
@@ -60,17 +71,34 @@ impl Interpreter {
             return self.mind_path();
         }
         let provider = self.session.request().path.provider.clone();
-        self.note_trouble(&provider, &format!("path lost: {why}")).await;
+        self.suspect(&provider, &format!("path lost: {why}")).await;
         self.advance_by_itself(vec![entry.fact]).await;
     }
 
-    /// Takes note of a provider's step that was refused.
+    /// Takes note of a provider's step that did not go well. One that was refused may be the target's
+    /// doing; where nobody knows what came of it, the provider did not answer.
     pub(super) async fn note_refusal(&self, fact: &Fact) {
-        let Fact::StepRefused { step, why } = fact else { return };
+        let (step, why, answered) = match fact {
+            Fact::StepRefused { step, why } => (step, why, true),
+            Fact::OutcomeUnknown { step, why } => (step, why, false),
+            _ => return,
+        };
         let Some(step) = self.session.steps().get(*step) else { return };
-        if let Carrier::Provider(id) = &step.planned.carrier {
-            self.note_trouble(id, &format!("{}: {why}", step.planned.label)).await;
+        let Carrier::Provider(id) = &step.planned.carrier else { return };
+        let text = format!("{}: {why}", step.planned.label);
+        if answered {
+            self.note_trouble(id, &text).await;
+            self.tell(Update::Suspected(id.clone())).await;
+        } else {
+            self.suspect(id, &text).await;
         }
+    }
+
+    /// Has a provider looked at, which until then does not count as well.
+    async fn suspect(&self, provider: &ProviderId, text: &str) {
+        self.shared.providers.suspect(provider, self.shared.now(), text);
+        self.tell(Update::Providers).await;
+        self.tell(Update::Suspected(provider.clone())).await;
     }
 
     async fn note_trouble(&self, provider: &ProviderId, text: &str) {
@@ -78,3 +106,5 @@ impl Interpreter {
         self.tell(Update::Providers).await;
     }
 }
+
+const LIVE_LINES_MAX: usize = 16;

@@ -40,7 +40,7 @@ use tokio::sync::MutexGuard as AsyncGuard;
 pub(super) use desk::Desk;
 pub(super) use prober::{LOOK_MAX, look_at};
 pub(super) use records::{Kept, load};
-pub(super) use vault::report as vault_report;
+pub(super) use vault::{open_for as vault_open_for, report as vault_report};
 
 use crate::clock;
 use crate::domain::id::IdpId;

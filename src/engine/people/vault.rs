@@ -4,10 +4,13 @@ use super::desk::Desk;
 use super::{audit, records};
 use crate::domain::audit_event::{AuditDraft, Object};
 use crate::domain::email::Email;
+use crate::domain::id::ProviderId;
+use crate::domain::provider::ProviderSettings;
 use crate::domain::role::Ability;
 use crate::domain::secret::Secret;
-use crate::domain::vault::VaultState;
+use crate::domain::vault::{UNLOCK, VaultState};
 use crate::engine::chronicle;
+use crate::engine::shared::Shared;
 use crate::error::{Kind, Report};
 use crate::protocol::{Reply, VaultAsk};
 use crate::vault::VaultError;
@@ -65,6 +68,8 @@ impl Desk {
                 let cleared = records::throttle(&book.lockouts.succeeded(reservation));
                 let draft = self.vault_draft("Vault unlocked");
                 self.commit(vec![cleared], vec![draft]).await?;
+                // What was down for want of its key may be well.
+                self.shared.providers.doubt_down();
             }
             Err(error) => {
                 let draft = self.vault_draft(&format!("Vault not unlocked: {error}"));
@@ -95,10 +100,22 @@ impl Desk {
     }
 }
 
+/// Refuses where the key of a provider lies in a vault that is not open.
+pub(in crate::engine) async fn open_for(shared: &Shared, id: &ProviderId) -> Result<(), Report> {
+    let has_key = shared.providers.settings(id).is_some_and(|it| it.setup.has_key());
+    let Some(name) = ProviderSettings::secret_name(id).filter(|_| has_key) else { return Ok(()) };
+    let why = format!("the key of the provider `{id}` lies in it");
+    let got = shared.people.vault.get(&name).await;
+    got.map(drop).map_err(|error| report(&error).because(why))
+}
+
 /// What an operator reads when the vault says no.
 pub(in crate::engine) fn report(error: &VaultError) -> Report {
     match error {
-        VaultError::Locked => Report::of(Kind::Unavailable, error).hint("breakglass vault unlock"),
+        VaultError::Locked => Report::of(Kind::Unavailable, error).hint(UNLOCK),
+        VaultError::Absent => {
+            Report::of(Kind::Unavailable, error).hint(format!("{UNLOCK} makes it"))
+        }
         VaultError::Refused => Report::of(Kind::Denied, error).hint("try again"),
         VaultError::Weak(_) => Report::of(Kind::Denied, error).hint("use a longer passphrase"),
         VaultError::Form(_) => {

@@ -35,6 +35,20 @@ fn a_restart_adopts_what_was_active() {
 }
 
 #[test]
+fn a_key_that_is_used_up_is_not_missed_at_a_restart() {
+    let key = PlannedStep { lives: Lives::UntilUsed, ..step(&[]) };
+    let mut story = Story::of(&[key, step(&[0])]);
+    story.tell(1, applied(0));
+    story.tell(2, applied(1));
+    assert_eq!(story.tell(300, Fact::Restarted), "look 1; until 602");
+    assert_eq!(story.tell(301, found(1)), "until 602");
+    // It is taken back at the end all the same: nobody may ever have used it.
+    assert_eq!(story.end(400), "start undo 1; undo 1");
+    story.tell(401, Fact::UndoSent { step: 1, problem: None });
+    assert_eq!(story.tell(402, absent(1)), "start undo 0; undo 0");
+}
+
+#[test]
 fn what_is_gone_at_a_restart_ends_the_session() {
     let mut story = Story::active();
     assert_eq!(story.tell(300, Fact::Restarted), "look 0; look 1; until 601");
