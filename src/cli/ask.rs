@@ -88,8 +88,12 @@ pub(super) async fn validation(
 }
 
 /// Asks for what belongs to no living session.
-pub(super) async fn sweep(engine: &EngineHandle, apply: bool) -> Result<SweepView, Report> {
-    match engine.call(Command::Sweep { apply }).await? {
+pub(super) async fn sweep(
+    engine: &EngineHandle,
+    apply: bool,
+    also_unexpired: bool,
+) -> Result<SweepView, Report> {
+    match engine.call(Command::Sweep { apply, also_unexpired }).await? {
         Reply::Sweep(view) => Ok(view),
         other => Err(unexpected(&other)),
     }

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 
 use super::open::{RequestArgs, no_target};
 use super::opening::{self, Happened, Opened};
+use super::person::{self, Stop};
 use super::signals::Caught;
 use super::{Context, words};
 use crate::domain::connect::{self, Environment};
@@ -36,6 +37,9 @@ use crate::protocol::{SessionState, SessionView};
 pub struct ConnectArgs {
     #[command(flatten)]
     pub request: RequestArgs,
+    /// Reason for the session; it stands in the audit
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
     /// Command to run, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND", num_args = 1..)]
     pub command: Vec<OsString>,
@@ -69,7 +73,11 @@ enum Ran {
 }
 
 pub(super) async fn run(args: ConnectArgs, context: &mut Context<'_>) -> Result<u8, Report> {
-    let request = args.request.request().ok_or_else(no_target)?;
+    person::end(perform(args, context).await)
+}
+
+async fn perform(args: ConnectArgs, context: &mut Context<'_>) -> Result<u8, Stop> {
+    let request = args.request.request(args.reason).ok_or_else(no_target)?;
     context.signals.listen(&[Caught::Interrupt, Caught::Terminate, Caught::HangUp])?;
     let mut opened = opening::open(request, false, context).await?;
     if opened.view.state != SessionState::Active {
@@ -77,7 +85,7 @@ pub(super) async fn run(args: ConnectArgs, context: &mut Context<'_>) -> Result<
         context.out.talk(&words::exit_card(&opened.view, terminal));
         return match opened.caught.filter(|_| opened.view.state != SessionState::CleanupOwed) {
             Some(caught) => Ok(caught.exit_code()),
-            None => Err(opening::not_active(&opened.view)),
+            None => Err(opening::not_active(&opened.view).into()),
         };
     }
     opening::tell_active(&opened, context);
@@ -97,7 +105,7 @@ pub(super) async fn run(args: ConnectArgs, context: &mut Context<'_>) -> Result<
     } else {
         context.out.talk(&opening::leaving(&opened.view));
     }
-    outcome(ran, early, &opened.view, context)
+    Ok(outcome(ran, early, &opened.view, context)?)
 }
 
 fn start(command: &[OsString], view: &SessionView) -> Result<Child, (u8, Report)> {

@@ -19,6 +19,12 @@ use crate::protocol::{
 };
 
 #[derive(Serialize)]
+struct PathLossDoc {
+    lost_at: String,
+    back_at: Option<String>,
+}
+
+#[derive(Serialize)]
 pub(super) struct SessionDoc<'a> {
     id: String,
     short_id: String,
@@ -43,6 +49,8 @@ pub(super) struct SessionDoc<'a> {
     traffic: Traffic,
     audience: &'a [String],
     path_lost: Option<&'a str>,
+    live: &'a [String],
+    path_losses: Vec<PathLossDoc>,
     drill: bool,
 }
 
@@ -119,6 +127,15 @@ impl<'a> SessionDoc<'a> {
             traffic: view.traffic,
             audience: &view.audience,
             path_lost: view.path_lost.as_deref(),
+            live: &view.live,
+            path_losses: view
+                .path_losses
+                .iter()
+                .map(|loss| PathLossDoc {
+                    lost_at: times.rfc3339(loss.lost_at),
+                    back_at: loss.back_at.map(|at| times.rfc3339(at)),
+                })
+                .collect(),
             drill: view.drill,
         }
     }
@@ -181,6 +198,7 @@ pub(super) struct PlanDoc<'a> {
     lease_max_seconds: u64,
     steps: &'a [PlanStepView],
     audience: &'a [String],
+    changes: &'a [String],
 }
 
 impl<'a> PlanDoc<'a> {
@@ -192,6 +210,7 @@ impl<'a> PlanDoc<'a> {
             lease_max_seconds: plan.lease_max.as_seconds(),
             steps: &plan.steps,
             audience: &plan.audience,
+            changes: &plan.changes,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::output::Tone;
 use super::person::{self, Stop, Wanted};
 use super::table::Table;
 use super::words::Times;
-use super::{Context, ask};
+use super::{Context, ask, vault};
 use crate::domain::break_glass_user::LISTED_MAX;
 use crate::domain::id::IdpId;
 use crate::domain::identity_provider::{BreakGlassMode, IdpHealth, IdpKind, IdpSettings};
@@ -205,7 +205,8 @@ async fn add(engine: &EngineHandle, args: AddArgs, context: &mut Context<'_>) ->
     };
     let settings = Box::new(settings(args, secret.is_some() || had_secret)?);
     let asked = IdpAsk::Add { settings, secret, unhealthy: unhealthy_too };
-    let probe = context.until(ask::probe(engine, asked)).await?;
+    let asking = async || ask::probe(engine, asked.clone()).await;
+    let probe = vault::with_open(engine, context, asking).await?;
     show_probe(engine, &idp, &probe, context).await?;
     match (probe.is_healthy(), unhealthy_too) {
         (true, _) if known.is_some_and(|view| view.enforced) => {

@@ -7,6 +7,7 @@ use clap::Args;
 use super::docs::{PlanDoc, SessionDoc};
 use super::opening::{self, Opened};
 use super::output::Terminal;
+use super::person::{self, Stop};
 use super::signals::Caught;
 use super::{Context, ask, words};
 use crate::domain::id::{SiteId, TargetId};
@@ -33,6 +34,9 @@ use crate::protocol::{Command, PlanView, SessionState};
 pub struct OpenArgs {
     #[command(flatten)]
     pub request: RequestArgs,
+    /// Reason for the session; it stands in the audit, and `--plan` needs none
+    #[arg(long, value_name = "TEXT", required_unless_present = "plan")]
+    pub reason: Option<String>,
     /// Say what would be done, and do nothing
     #[arg(long, conflicts_with = "wait")]
     pub plan: bool,
@@ -60,21 +64,21 @@ pub struct RequestArgs {
     /// Site that the address belongs to
     #[arg(long, value_name = "SITE", requires = "address")]
     pub site: Option<SiteId>,
-    /// Reason for the session; it stands in the audit
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
     /// Length of the session, such as `30m` or `1h30m`
     ///
     /// The clock starts when the session becomes Active. Without this, the policy's default holds.
     #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true)]
     pub duration: Option<Span>,
+    /// Agree to what opening changes in the policy file of a tailnet; `--plan` shows it
+    #[arg(long)]
+    pub agree: bool,
 }
 
 impl RequestArgs {
     /// Returns the request. `None` where neither a name nor an address and its kind was given,
     /// which the grammar refuses.
     #[must_use]
-    pub fn request(self) -> Option<OpenRequest> {
+    pub fn request(self, reason: String) -> Option<OpenRequest> {
         let target = match (self.target, self.address, self.kind) {
             (Some(target), ..) => TargetChoice::Named(target),
             (None, Some(address), Some(kind)) => {
@@ -82,7 +86,7 @@ impl RequestArgs {
             }
             (None, ..) => return None,
         };
-        Some(OpenRequest { target, reason: self.reason, duration: self.duration })
+        Some(OpenRequest { target, reason, duration: self.duration, agreed: self.agree })
     }
 }
 
@@ -90,7 +94,7 @@ const AFTER_HELP: &str = "\
 Examples:
   breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
   breakglass open --address 10.20.0.7:5432 --kind postgres --reason INC-42
-  breakglass open orders-db --reason INC-42 --plan
+  breakglass open orders-db --plan
   breakglass open orders-db --reason INC-42 --json | jq -r .session.command
 
 Exit codes:
@@ -103,18 +107,23 @@ Exit codes:
   130, 143  Ctrl-C or SIGTERM ended the session before it was Active";
 
 pub(super) async fn run(args: OpenArgs, context: &mut Context<'_>) -> Result<u8, Report> {
-    let request = args.request.request().ok_or_else(no_target)?;
+    person::end(perform(args, context).await)
+}
+
+async fn perform(args: OpenArgs, context: &mut Context<'_>) -> Result<u8, Stop> {
+    let reason = args.reason.unwrap_or_default();
+    let request = args.request.request(reason).ok_or_else(no_target)?;
     if args.plan {
-        return plan(request, context).await;
+        return Ok(plan(request, context).await?);
     }
     context.signals.listen(&[Caught::Interrupt, Caught::Terminate])?;
     let stream = args.wait && context.out.is_json();
     let mut opened = opening::open(request, stream, context).await?;
     if opened.view.state == SessionState::Active {
         announce(&opened, context)?;
-        return if args.wait { stay(&mut opened, context).await } else { Ok(0) };
+        return if args.wait { Ok(stay(&mut opened, context).await?) } else { Ok(0) };
     }
-    failed(&opened, context)
+    Ok(failed(&opened, context)?)
 }
 
 pub(super) fn no_target() -> Report {
@@ -141,6 +150,12 @@ fn plan_lines(plan: &PlanView, terminal: Terminal) -> String {
     for other in &plan.audience {
         lines.push_str(&format!("also reachable by: {}\n", terminal.text(other)));
     }
+    if !plan.changes.is_empty() {
+        lines.push_str("changes in the policy file\n");
+        for line in &plan.changes {
+            lines.push_str(&format!("  {}\n", terminal.text(line)));
+        }
+    }
     lines.push_str("steps\n");
     for (at, step) in plan.steps.iter().enumerate() {
         lines.push_str(&format!("  {}. {}\n", at + 1, terminal.text(&step.label)));
@@ -154,6 +169,13 @@ fn plan_lines(plan: &PlanView, terminal: Terminal) -> String {
             let needs: Vec<_> = step.needs.iter().map(|need| (need + 1).to_string()).collect();
             lines.push_str(&format!("     after    {}\n", needs.join(", ")));
         }
+    }
+    if plan.steps.iter().any(|step| step.expires.is_some()) {
+        let max = plan.lease_max;
+        lines.push_str(&format!(
+            "what expires does so then at the latest: the session may be extended to {max} \
+             (duration-max); its end removes it\n"
+        ));
     }
     lines.push_str("nothing was done\n");
     lines

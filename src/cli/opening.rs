@@ -3,10 +3,11 @@
 use super::docs::{NoticeDoc, SessionDoc, TrafficDoc};
 use super::follow::{Follow, Seen};
 use super::output::Output;
+use super::person::Stop;
 use super::progress::Progress;
 use super::signals::Caught;
-use super::{Context, words};
-use crate::domain::request::OpenRequest;
+use super::{Context, ask, vault, words};
+use crate::domain::request::{AGREE, OpenRequest};
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, Notice, SessionState, SessionView, Severity, Traffic};
 
@@ -34,9 +35,26 @@ pub(super) async fn open<'a>(
     request: OpenRequest,
     stream: bool,
     context: &mut Context<'a>,
-) -> Result<Opened<'a>, Report> {
+) -> Result<Opened<'a>, Stop> {
     let engine = context.engines.attach_or_start().await?;
-    let (follow, view) = Follow::after(context.engines, engine, Command::Open(request)).await?;
+    // Until it is known which session there is, nobody leaves: there would be nothing to end.
+    let asking = async || ask::session(&engine, Command::Open(request.clone())).await;
+    let mut requested = asking().await;
+    if let Err(report) = &requested
+        && !wants_agreement(report)
+    {
+        vault::open_after(&engine, report.clone(), context).await?;
+        requested = asking().await;
+    }
+    let requested = match requested {
+        Err(report) if wants_agreement(&report) => {
+            agree(&report, context).await?;
+            let request = OpenRequest { agreed: true, ..request };
+            ask::session(&engine, Command::Open(request)).await?
+        }
+        requested => requested?,
+    };
+    let (follow, view) = Follow::of(context.engines, engine, requested.id).await?;
     let mut opened = Opened { follow, view, stream, caught: None, progress: Progress::default() };
     opened.tell_state(context)?;
     while !matches!(
@@ -49,6 +67,21 @@ pub(super) async fn open<'a>(
         }
     }
     Ok(opened)
+}
+
+/// True for a refusal that says how to agree.
+fn wants_agreement(report: &Report) -> bool {
+    report.hint.as_ref().is_some_and(|hint| hint.contains(AGREE))
+}
+
+/// Asks a person who is there to agree to a change; where nobody is, the refusal stands.
+async fn agree(report: &Report, context: &mut Context<'_>) -> Result<(), Stop> {
+    if !context.person.is_there() || context.out.is_json() {
+        return Err(report.clone().into());
+    }
+    context.out.report(&Report { hint: None, ..report.clone() });
+    let typed = context.asked("Open it with this change? Type yes to go on", AGREE).await?;
+    if typed.trim() == "yes" { Ok(()) } else { Err(report.clone().into()) }
 }
 
 impl<'a> Opened<'a> {

@@ -11,6 +11,7 @@ use crate::domain::probe::{Probe, ProbeCheck};
 use crate::domain::provider::{Health, ProviderKind, ProviderSettings, ProviderSetup};
 use crate::domain::site::Site;
 use crate::domain::ssh::SshDestination;
+use crate::domain::tailscale::{DataPath, ServerUrl, TailnetName, TailscaleSetup};
 use crate::domain::time::Timestamp;
 use crate::protocol::{Kept, OrphanView, ProviderView, SweepProblem, SweepView, ValidationView};
 
@@ -40,6 +41,7 @@ struct SettingsDoc<'a> {
     default: bool,
     has_key: bool,
     ssh: Option<SshDoc<'a>>,
+    tailscale: Option<TailscaleDoc<'a>>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +52,19 @@ struct SshDoc<'a> {
     jump: Vec<String>,
     identity_file: Option<&'a Path>,
     known_hosts_file: Option<&'a Path>,
+}
+
+#[derive(Serialize)]
+struct TailscaleDoc<'a> {
+    server: Option<&'a str>,
+    tailnet: Option<&'a str>,
+    headscale_user: Option<u32>,
+    ca_file: Option<&'a Path>,
+    router_tag: &'a str,
+    operator_tag: &'a str,
+    data_path: DataPath,
+    edit_policy: bool,
+    router_image: &'a str,
 }
 
 #[derive(Serialize)]
@@ -102,11 +117,12 @@ impl<'a> ProviderDoc<'a> {
 
 impl<'a> SettingsDoc<'a> {
     fn new(settings: &'a ProviderSettings) -> Self {
-        let ssh = match &settings.setup {
-            ProviderSetup::Direct => None,
-            ProviderSetup::Ssh(setup) => Some(SshDoc::new(&setup.destination)),
+        let (ssh, tailscale) = match &settings.setup {
+            ProviderSetup::Direct => (None, None),
+            ProviderSetup::Ssh(setup) => (Some(SshDoc::new(&setup.destination)), None),
+            ProviderSetup::Tailscale(setup) => (None, Some(TailscaleDoc::new(setup))),
         };
-        Self { default: settings.default, has_key: settings.setup.has_key(), ssh }
+        Self { default: settings.default, has_key: settings.setup.has_key(), ssh, tailscale }
     }
 }
 
@@ -119,6 +135,23 @@ impl<'a> SshDoc<'a> {
             jump: to.jump.iter().map(ToString::to_string).collect(),
             identity_file: to.identity_file.as_deref(),
             known_hosts_file: to.known_hosts_file.as_deref(),
+        }
+    }
+}
+
+impl<'a> TailscaleDoc<'a> {
+    fn new(setup: &'a TailscaleSetup) -> Self {
+        let tailnet = &setup.tailnet;
+        Self {
+            server: tailnet.server.as_ref().map(ServerUrl::as_str),
+            tailnet: tailnet.name.as_ref().map(TailnetName::as_str),
+            headscale_user: tailnet.user,
+            ca_file: tailnet.ca_file.as_deref(),
+            router_tag: setup.router_tag.as_str(),
+            operator_tag: setup.operator_tag.as_str(),
+            data_path: setup.data_path,
+            edit_policy: setup.edit_policy,
+            router_image: &setup.router_image,
         }
     }
 }
@@ -214,6 +247,7 @@ pub(super) struct SweepDoc<'a> {
     applied: bool,
     orphans: Vec<OrphanDoc<'a>>,
     problems: &'a [SweepProblem],
+    unlisted: &'a [SweepProblem],
 }
 
 #[derive(Serialize)]
@@ -249,6 +283,7 @@ impl<'a> SweepDoc<'a> {
             applied,
             orphans: view.orphans.iter().map(orphan).collect(),
             problems: &view.problems,
+            unlisted: &view.unlisted,
         }
     }
 }

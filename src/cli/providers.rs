@@ -2,13 +2,15 @@
 
 mod add;
 mod page;
+mod tailnet;
 
 use clap::{Args, Subcommand};
 
 use self::add::SshArgs;
+use self::tailnet::TailscaleArgs;
 use super::person::{self, Stop};
 use super::provider_docs::ValidationDoc;
-use super::{Context, abilities, ask};
+use super::{Context, abilities, ask, vault};
 use crate::domain::id::ProviderId;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, EngineHandle, ProviderView, ValidationView};
@@ -95,6 +97,15 @@ pub enum AddKind {
     /// bound to this host.
     #[command(after_long_help = add::AFTER_SSH)]
     Ssh(Box<SshArgs>),
+    /// Add a tailnet of Tailscale or Headscale
+    ///
+    /// For each session a router is started in the site and joins the tailnet, for that one target,
+    /// and a node of the session's own leads there from this host: `tailscaled` must be installed
+    /// here, and where routers run. The key is an API access token or the secret of an OAuth client,
+    /// or an API key of Headscale; it is read from standard input or a file, and kept in the vault,
+    /// bound to this server.
+    #[command(after_long_help = tailnet::AFTER)]
+    Tailscale(Box<TailscaleArgs>),
 }
 
 /// Names a provider.
@@ -132,9 +143,13 @@ async fn perform(args: ProvidersArgs, context: &mut Context<'_>) -> Result<u8, S
             page::show(&engine, &find(&providers, &provider)?, context).await?;
         }
         ProvidersVerb::Add(AddKind::Ssh(args)) => return add::ssh(&engine, *args, context).await,
+        ProvidersVerb::Add(AddKind::Tailscale(args)) => {
+            return tailnet::add(&engine, *args, context).await;
+        }
         ProvidersVerb::Validate(ProviderArg { provider }) => {
             let command = Command::ValidateProvider { provider: provider.clone() };
-            let view = ask::validation(&engine, command).await?;
+            let asking = async || ask::validation(&engine, command.clone()).await;
+            let view = vault::with_open(&engine, context, asking).await?;
             looked(&engine, &provider, &view, context).await?;
             let probe = &view.validation.probe;
             if !probe.is_healthy() {
@@ -153,7 +168,8 @@ async fn perform(args: ProvidersArgs, context: &mut Context<'_>) -> Result<u8, S
         ProvidersVerb::RotateKey(args) => return add::rotate(&engine, args, context).await,
         ProvidersVerb::Remove(ProviderArg { provider }) => {
             let command = Command::RemoveProvider { provider: provider.clone() };
-            let providers = ask::providers(&engine, command).await?;
+            let asking = async || ask::providers(&engine, command.clone()).await;
+            let providers = vault::with_open(&engine, context, asking).await?;
             context.out.talk(&format!("`{provider}` is removed"));
             page::list(&engine, &providers, context).await?;
         }

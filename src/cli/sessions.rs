@@ -134,6 +134,14 @@ fn page(view: &SessionView, times: &Times, terminal: Terminal) -> String {
     if let Some(lost) = &view.path_lost {
         line("path lost", &terminal.text(lost));
     }
+    for state in &view.live {
+        line("now", &terminal.text(state));
+    }
+    for loss in &view.path_losses {
+        let back =
+            loss.back_at.map_or("not back".to_owned(), |at| format!("back {}", times.people(at)));
+        line("path lost", &format!("{}, {back}", times.people(loss.lost_at)));
+    }
     for other in &view.audience {
         line("reachable", &format!("also by: {}", terminal.text(other)));
     }

@@ -16,34 +16,41 @@ use crate::protocol::{OrphanView, SweepView};
 /// Find what no living session needs, and remove it
 ///
 /// Looks at every provider and launcher for what bears the mark of this installation and belongs to
-/// no living session. Says what it finds and removes nothing, unless `--apply` says so. What another
-/// installation made is never touched, nor even shown.
+/// no living session. Says what it finds and removes nothing, unless `--apply` says so. What could still
+/// be needed is left then: where the state of this engine was copied, an engine on another host may use
+/// it. What another installation made is never touched, nor even shown.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   breakglass sweep
   breakglass sweep --apply
+  breakglass sweep --apply --also-unexpired
   breakglass sweep --json | jq -r '.sweep.orphans[].artifact'
 
 Exit codes:
   0    nothing is left, or, without `--apply`, everything was found that there is
   4    you may not
   5    the engine cannot be reached
-  6    something is still there, or somewhere nobody could look
+  6    something is still there, or somewhere nobody could look; a launcher that has no `list`
+       command is told each time, and is no failure
   130, 143   Ctrl-C or SIGTERM; the engine goes on")]
 pub struct SweepArgs {
-    /// Remove what is found, and look again
+    /// Remove what is found and has had its time, and look again
     #[arg(long)]
     pub apply: bool,
+    /// Remove also what may still be needed, by an engine with a copy of this state
+    #[arg(long, requires = "apply")]
+    pub also_unexpired: bool,
 }
 
 pub(super) async fn run(args: &SweepArgs, context: &mut Context<'_>) -> Result<u8, Report> {
-    person::end(perform(args.apply, context).await)
+    person::end(perform(args, context).await)
 }
 
-async fn perform(apply: bool, context: &mut Context<'_>) -> Result<u8, Stop> {
+async fn perform(args: &SweepArgs, context: &mut Context<'_>) -> Result<u8, Stop> {
+    let SweepArgs { apply, also_unexpired } = *args;
     let engine = context.engines.attach_or_start().await?;
-    let view = context.until(ask::sweep(&engine, apply)).await?;
+    let view = context.until(ask::sweep(&engine, apply, also_unexpired)).await?;
     let wall = context.wall();
     if context.out.is_json() {
         context.out.document("sweep", &SweepDoc::new(&view, apply, wall))?;
@@ -56,6 +63,10 @@ async fn perform(apply: bool, context: &mut Context<'_>) -> Result<u8, Stop> {
         for problem in &view.problems {
             let (place, why) = (terminal.text(&problem.place), terminal.text(&problem.why));
             context.out.talk(&format!("nobody could look at {place}: {why}"));
+        }
+        for place in &view.unlisted {
+            let (place, why) = (terminal.text(&place.place), terminal.text(&place.why));
+            context.out.talk(&format!("{place} {why}"));
         }
         context.out.talk(&verdict(&view, apply));
     }
@@ -70,7 +81,9 @@ fn verdict(view: &SweepView, apply: bool) -> String {
     let things = counted(view.orphans.len(), "thing");
     let gone = view.orphans.iter().filter(|it| it.removed == Some(Ok(()))).count();
     match (view.orphans.len(), apply) {
-        (0, _) if view.problems.is_empty() => "nothing is left behind".to_owned(),
+        (0, _) if view.problems.is_empty() && view.unlisted.is_empty() => {
+            "nothing is left behind".to_owned()
+        }
         (0, _) => "nothing is left behind where somebody could look".to_owned(),
         (all, true) if all == gone => format!("{things} removed, and seen gone"),
         (_, true) => format!("{gone} of {things} removed, and seen gone"),

@@ -9,6 +9,7 @@ pub struct Table {
     terminal: Terminal,
     headings: Vec<&'static str>,
     flexible: Vec<&'static str>,
+    spared: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -23,7 +24,14 @@ impl Table {
     #[must_use]
     pub fn new(terminal: Terminal, headings: &[&'static str], flexible: &[&'static str]) -> Self {
         let (headings, flexible) = (headings.to_vec(), flexible.to_vec());
-        Self { terminal, headings, flexible, rows: vec![] }
+        Self { terminal, headings, flexible, spared: vec![], rows: vec![] }
+    }
+
+    /// Names the columns that are left out, one after the other, where nothing else makes it fit.
+    #[must_use]
+    pub fn sparing(mut self, spared: &[&'static str]) -> Self {
+        self.spared = spared.to_vec();
+        self
     }
 
     /// Adds a row. The texts may be foreign; they are cleaned here.
@@ -34,10 +42,17 @@ impl Table {
     }
 
     /// Returns the table, a line a row. Where it is wider than the terminal, the widest of the
-    /// flexible columns give way.
+    /// flexible columns give way, and what may be spared is left out.
     #[must_use]
-    pub fn render(&self) -> String {
-        let widths = self.widths();
+    pub fn render(mut self) -> String {
+        let mut spared = std::mem::take(&mut self.spared).into_iter();
+        let mut widths = self.widths();
+        while self.terminal.width.is_some_and(|room| taken(&widths) > room)
+            && let Some(heading) = spared.next()
+        {
+            self.leave_out(heading);
+            widths = self.widths();
+        }
         let headings: Vec<_> = self
             .headings
             .iter()
@@ -49,6 +64,14 @@ impl Table {
             lines.push('\n');
         }
         lines
+    }
+
+    fn leave_out(&mut self, heading: &str) {
+        let Some(at) = self.headings.iter().position(|known| *known == heading) else { return };
+        self.headings.remove(at);
+        for row in &mut self.rows {
+            row.remove(at);
+        }
     }
 
     fn line(&self, row: &[Cell], widths: &[usize]) -> String {
@@ -73,8 +96,7 @@ impl Table {
             }
         }
         let Some(room) = self.terminal.width else { return widths };
-        let gaps = widths.len().saturating_sub(1) * GAP;
-        let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        let mut excess = taken(&widths).saturating_sub(room);
         while excess > 0 {
             let may_give = |(heading, _): &(&&str, &mut usize)| self.flexible.contains(*heading);
             let flexible = self.headings.iter().zip(widths.iter_mut()).filter(may_give);
@@ -89,6 +111,11 @@ impl Table {
     fn fitted(&self, text: &str, width: usize) -> String {
         cut(text, width, if self.terminal.unicode { "…" } else { "..." })
     }
+}
+
+/// How many columns of a terminal these take, the gaps counted.
+fn taken(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + widths.len().saturating_sub(1) * GAP
 }
 
 /// Returns the start of `text` that fits into `width` columns, with `mark` where it was cut.

@@ -14,7 +14,7 @@ use super::person::{self, Stop, Wanted};
 use super::{Context, ask};
 use crate::domain::secret::Secret;
 use crate::domain::text;
-use crate::domain::vault::{Backend, VaultState, VaultStatus};
+use crate::domain::vault::{Backend, STAYS_OPEN, UNLOCK, VaultState, VaultStatus};
 use crate::error::{Kind, Report};
 use crate::protocol::{EngineHandle, VaultAsk};
 
@@ -33,7 +33,9 @@ pub enum VaultVerb {
     /// Open the vault
     ///
     /// Asks for the passphrase, which is not shown. Where there is no vault yet, one is made, and
-    /// its passphrase is asked for twice. It stays open until the engine stops.
+    /// its passphrase is asked for twice. It stays open while the engine runs: while a session lives
+    /// or somebody is attached, and for 15 minutes after the last command. A verb that finds it
+    /// locked asks for the passphrase by itself where there is a terminal.
     #[command(after_long_help = "\
 Examples:
   breakglass vault unlock
@@ -80,7 +82,7 @@ Exit codes:
   130, 143   Ctrl-C or SIGTERM at a prompt; nothing was changed";
 
 /// Where a passphrase is from; else it is asked for.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PassphraseArgs {
     /// Read the passphrase from standard input
     #[arg(long, conflicts_with = "passphrase_file")]
@@ -163,7 +165,56 @@ async fn unlock(
         context.out.talk("there is no vault yet; one is made with this passphrase");
     }
     let passphrase = passphrase(args, absent, context).await?;
-    context.until(ask::vault(engine, VaultAsk::Unlock { passphrase })).await
+    let status = context.until(ask::vault(engine, VaultAsk::Unlock { passphrase })).await?;
+    if !context.host.of_host && status.state == VaultState::Open {
+        context.out.talk(&format!(
+            "the vault stays open while a session lives, and for {STAYS_OPEN} after the last command"
+        ));
+    }
+    Ok(status)
+}
+
+/// Asks the engine for something that may need the vault. Where it is not open and somebody is
+/// there, they are asked for its passphrase, and the engine is asked again.
+pub(super) async fn with_open<T>(
+    engine: &EngineHandle,
+    context: &mut Context<'_>,
+    asking: impl AsyncFn() -> Result<T, Report>,
+) -> Result<T, Stop> {
+    match context.until(asking()).await {
+        Err(Stop::Failed(report)) => open_after(engine, report, context).await?,
+        answered => return answered,
+    }
+    context.until(asking()).await
+}
+
+/// Opens the vault with whoever is there where `report` says that it is closed; else that is the
+/// end of it.
+pub(super) async fn open_after(
+    engine: &EngineHandle,
+    report: Report,
+    context: &mut Context<'_>,
+) -> Result<(), Stop> {
+    if !is_closed(&report) {
+        return Err(report.into());
+    }
+    if !context.person.is_there() {
+        return Err(without_terminal(report).into());
+    }
+    let why = report.causes.first().map(|why| format!(", and {why}")).unwrap_or_default();
+    context.out.talk(&format!("{}{why}", report.message));
+    unlock(engine, &PassphraseArgs::default(), context).await?;
+    Ok(())
+}
+
+fn is_closed(report: &Report) -> bool {
+    report.hint.as_ref().is_some_and(|hint| hint.starts_with(UNLOCK))
+}
+
+fn without_terminal(closed: Report) -> Report {
+    let hint = closed.hint.as_deref().unwrap_or(UNLOCK);
+    let hint = format!("{hint}; without a terminal: {UNLOCK} --passphrase-file FILE");
+    closed.hint(hint)
 }
 
 async fn change(

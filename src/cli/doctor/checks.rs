@@ -207,6 +207,10 @@ fn engine(facts: &Facts) -> Vec<Check> {
             "breakglass sessions --state cleanup-owed",
         ),
     });
+    checks.extend(found.lost.iter().map(|(id, lost)| {
+        let what = format!("path of session {id}");
+        Check::warn(&what, lost, format!("breakglass show {id}"))
+    }));
     checks.push(audit_chain(found.verdict.as_ref()));
     let times = Times::at_wall(facts.wall, view.wall_offset_millis);
     checks.extend(found.providers.iter().map(|view| provider(view, &times)));

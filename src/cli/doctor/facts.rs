@@ -13,7 +13,7 @@ use crate::domain::vault::VaultStatus;
 use crate::error::{Kind, Report};
 use crate::protocol::{
     AuditVerdict, Command, EngineView, IdentityView, ProviderView, SessionQuery, SessionState,
-    VaultAsk,
+    SessionView, VaultAsk,
 };
 
 /// What the checks judge.
@@ -70,6 +70,8 @@ pub(super) struct EngineFacts {
     pub providers: Vec<ProviderView>,
     /// How many sessions owe a clean-up; untold to who may not see them.
     pub owed: Option<usize>,
+    /// The sessions whose path is lost, by their short ids, and what became of it.
+    pub lost: Vec<(String, String)>,
     /// Untold to who may not see the audit.
     pub verdict: Option<AuditVerdict>,
     pub identity: IdentityView,
@@ -119,21 +121,29 @@ pub(super) async fn gather(context: &Context<'_>) -> Facts {
 
 async fn engine(context: &Context<'_>) -> Result<Option<EngineFacts>, Report> {
     let Some(engine) = context.engines.attach().await? else { return Ok(None) };
-    let query = SessionQuery {
-        state: Some(SessionState::CleanupOwed),
-        ended: false,
-        limit: 1_000,
-        offset: 0,
+    let within = |state| {
+        Command::Sessions(SessionQuery {
+            state: Some(state),
+            ended: false,
+            limit: 1_000,
+            offset: 0,
+        })
     };
-    let owed = told(ask::sessions(&engine, Command::Sessions(query)).await)?;
+    let owed = told(ask::sessions(&engine, within(SessionState::CleanupOwed)).await)?;
+    let live = told(ask::sessions(&engine, within(SessionState::Active)).await)?;
     Ok(Some(EngineFacts {
         view: ask::status(&engine).await?,
         providers: told(ask::providers(&engine, Command::Providers).await)?.unwrap_or_default(),
         owed: owed.map(|sessions| sessions.len()),
+        lost: live.unwrap_or_default().iter().filter_map(lost).collect(),
         verdict: told(ask::verdict(&engine).await)?,
         identity: ask::identity(&engine).await?,
         vault: told(ask::vault(&engine, VaultAsk::Status).await)?,
     }))
+}
+
+fn lost(view: &SessionView) -> Option<(String, String)> {
+    Some((view.id.short(), view.path_lost.clone()?))
 }
 
 /// Nothing where the engine does not tell whoever is signed in here, or not.

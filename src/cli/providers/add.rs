@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{RotateArgs, find, looked};
+use super::{RotateArgs, find, looked, tailnet};
 use crate::cli::person::Stop;
-use crate::cli::{Context, abilities, ask};
+use crate::cli::{Context, abilities, ask, vault};
 use crate::domain::id::ProviderId;
 use crate::domain::provider::{ProviderKind, ProviderSettings, ProviderSetup, SshSetup};
 use crate::domain::secret::Secret;
 use crate::domain::ssh::{SshDestination, SshError, SshHop, SshWord};
 use crate::error::{Kind, Report};
-use crate::protocol::{Command, EngineHandle, Kept, Save};
+use crate::protocol::{Command, EngineHandle, Kept, ProviderView, Save};
 
 /// A bastion.
 #[derive(Clone, Debug, Args)]
@@ -39,9 +39,12 @@ pub struct SshArgs {
     /// File of known host keys, as a whole path
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = whole)]
     pub known_hosts_file: Option<PathBuf>,
-    /// Let it serve private targets that belong to no site
-    #[arg(long)]
-    pub default: bool,
+    /// Let it serve private targets that belong to no site; `--default=false` ends that
+    ///
+    /// Without this it stays as it is: a new provider serves none of them.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub default: Option<bool>,
     /// Where the key is
     #[command(flatten)]
     pub key: KeyArgs,
@@ -84,16 +87,42 @@ pub(super) async fn ssh(
     if let Some(key) = &key {
         check_private_key(key)?;
     }
-    let save = if args.save_disabled { Save::Disabled } else { Save::WhenHealthy };
-    let mut settings = settings(args, context).await?;
-    let known = ask::providers(engine, Command::Providers).await?;
-    let known = known.iter().find(|view| view.id == settings.id);
+    let (save_disabled, default) = (args.save_disabled, args.default);
+    let settings = settings(args, context).await?;
+    put(engine, Put { settings, key, save_disabled, default }, context).await
+}
+
+/// Settings that were given, with a key that stands in none of them.
+pub(super) struct Put {
+    pub settings: ProviderSettings,
+    pub key: Option<Secret>,
+    pub save_disabled: bool,
+    /// Whether it is a default; as before where nothing is said.
+    pub default: Option<bool>,
+}
+
+/// Has settings tried and kept.
+pub(super) async fn put(
+    engine: &EngineHandle,
+    put: Put,
+    context: &mut Context<'_>,
+) -> Result<u8, Stop> {
+    let Put { mut settings, key, save_disabled, default } = put;
+    let save = if save_disabled { Save::Disabled } else { Save::WhenHealthy };
+    let all = ask::providers(engine, Command::Providers).await?;
+    let known = all.iter().find(|view| view.id == settings.id);
     settings.enabled = known.is_none_or(|view| view.enabled);
+    let before = known.and_then(|view| view.settings.as_ref());
+    settings.default = default.or(before.map(|it| it.default)).unwrap_or_default();
+    if let Some(before) = before.filter(|it| key.is_none() && settings.needs_key_again(it)) {
+        return Err(key_again(&settings, before).into());
+    }
+    let stands = stands_in(&settings, before, &all);
     let (id, has_key) = (settings.id.clone(), key.is_some());
-    let default = settings.default;
     settings.setup = settings.setup.with_key(has_key);
     let command = Command::PutProvider { settings: Box::new(settings), key, save };
-    let view = context.until(ask::validation(engine, command)).await?;
+    let asking = async || ask::validation(engine, command.clone()).await;
+    let view = vault::with_open(engine, context, asking).await?;
     looked(engine, &id, &view, context).await?;
     let Some(kept) = view.kept else {
         let message = format!("`{id}` lacks what is needed, so it was not kept");
@@ -104,17 +133,48 @@ pub(super) async fn ssh(
     if has_key {
         context.out.talk("its key is in the vault; no file of it is needed any more");
     }
-    context.out.talk(&match (kept, default) {
-        (Kept::Disabled, _) => format!(
+    context.out.talk(&match kept {
+        Kept::Disabled => format!(
             "`{id}` is kept, switched off, since something is missing; once it is there: \
              breakglass providers enable {id}"
         ),
-        (Kept::AsAsked, true) => format!("`{id}` is kept; it serves private targets of no site"),
-        (Kept::AsAsked, false) => {
-            format!("`{id}` is kept; a site uses it once its `providers` name it")
-        }
+        Kept::AsAsked => format!("`{id}` is kept; {stands}"),
     });
     Ok(0)
+}
+
+/// Whom a provider serves as it is kept, and whether that changes.
+fn stands_in(
+    settings: &ProviderSettings,
+    before: Option<&ProviderSettings>,
+    all: &[ProviderView],
+) -> String {
+    let was = before.is_some_and(|before| before.default);
+    let still = if was == settings.default && before.is_some() { "still " } else { "" };
+    if !settings.default {
+        let end = if was { "it serves private targets of no site no more; " } else { "" };
+        return format!("{end}a site uses it once its `providers` name it");
+    }
+    let is_other = |view: &&ProviderView| {
+        let is_default = view.settings.as_ref().is_some_and(|it| it.default);
+        view.id != settings.id && view.enabled && is_default
+    };
+    let others: Vec<_> = all.iter().filter(is_other).map(|view| view.id.as_str()).collect();
+    let beside = match others.as_slice() {
+        [] => String::new(),
+        others => {
+            let others = others.join("`, `");
+            format!(", as `{others}` does: the one that stands first in the configuration is taken")
+        }
+    };
+    format!("it {still}serves private targets of no site{beside}")
+}
+
+fn key_again(settings: &ProviderSettings, before: &ProviderSettings) -> Report {
+    let (id, was) = (&settings.id, before.setup.key_is_for());
+    let message = format!("the key of `{id}` is bound to the host that it was given for: `{was}`");
+    Report::new(Kind::Denied, message)
+        .hint("give it again for the new host: --key-stdin or --key-file FILE")
 }
 
 /// Gives a provider another key.
@@ -124,17 +184,20 @@ pub(super) async fn rotate(
     context: &mut Context<'_>,
 ) -> Result<u8, Stop> {
     let id = args.provider;
-    let Some(key) = context.key(args.key.key_stdin, args.key.key_file.as_deref()).await? else {
+    let Some(mut key) = context.key(args.key.key_stdin, args.key.key_file.as_deref()).await? else {
         return Err(Report::new(Kind::Usage, "there is no key to give")
             .hint(format!("breakglass providers rotate-key {id} --key-file FILE"))
             .into());
     };
     let known = find(&ask::providers(engine, Command::Providers).await?, &id)?;
-    if known.kind == ProviderKind::Ssh {
-        check_private_key(&key)?;
+    match known.kind {
+        ProviderKind::Ssh => check_private_key(&key)?,
+        ProviderKind::Tailscale => key = tailnet::api_key(&key)?,
+        ProviderKind::Direct | ProviderKind::Simulated => {}
     }
     let command = Command::RotateKey { provider: id.clone(), key };
-    let view = context.until(ask::validation(engine, command)).await?;
+    let asking = async || ask::validation(engine, command.clone()).await;
+    let view = vault::with_open(engine, context, asking).await?;
     looked(engine, &id, &view, context).await?;
     if view.kept.is_none() {
         let message = format!("the new key of `{id}` does not work, so the old one stays");
@@ -164,7 +227,7 @@ async fn settings(args: SshArgs, context: &mut Context<'_>) -> Result<ProviderSe
     destination.identity_file = args.identity_file;
     destination.known_hosts_file = args.known_hosts_file;
     let setup = ProviderSetup::Ssh(SshSetup { destination, has_key: false });
-    Ok(ProviderSettings { id, setup, enabled: true, default: args.default })
+    Ok(ProviderSettings { id, setup, enabled: true, default: false })
 }
 
 /// Asks where the bastion is, in the form in which people say it.
@@ -175,7 +238,7 @@ async fn asked(context: &mut Context<'_>) -> Result<SshDestination, Stop> {
     Ok(SshDestination { user, port, ..SshDestination::new(host) })
 }
 
-fn answer<T>(text: String) -> Result<T, Report>
+pub(super) fn answer<T>(text: String) -> Result<T, Report>
 where
     T: std::str::FromStr,
     T::Err: std::error::Error + 'static,
@@ -204,7 +267,7 @@ fn check_private_key(key: &Secret) -> Result<(), Report> {
 }
 
 /// Reads a path that does not depend on the current directory: the engine has another one.
-fn whole(text: &str) -> Result<PathBuf, &'static str> {
+pub(super) fn whole(text: &str) -> Result<PathBuf, &'static str> {
     let path = PathBuf::from(text);
     if path.is_absolute() { Ok(path) } else { Err("write the whole path, from `/` on") }
 }

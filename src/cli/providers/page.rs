@@ -5,7 +5,8 @@ use crate::cli::output::{Terminal, Tone};
 use crate::cli::table::Table;
 use crate::cli::words::Times;
 use crate::cli::{Context, abilities, ask};
-use crate::domain::provider::{Health, ProviderSetup};
+use crate::domain::provider::{Health, ProviderSetup, SshSetup};
+use crate::domain::tailscale::{DataPath, TailscaleSetup};
 use crate::domain::text::counted;
 use crate::domain::time::Timestamp;
 use crate::error::Report;
@@ -26,7 +27,8 @@ pub(super) async fn list(
         "ID", "KIND", "ENABLED", "HEALTH", "MISSING", "KEY", "CHECKED", "LATENCY", "SESSIONS",
         "ABOUT",
     ];
-    let mut table = Table::new(context.out.terminal(), &headings, &["HEALTH", "MISSING", "ABOUT"]);
+    let mut table = Table::new(context.out.terminal(), &headings, &["HEALTH", "MISSING", "ABOUT"])
+        .sparing(&["ABOUT", "LATENCY", "CHECKED", "MISSING", "KEY"]);
     for view in providers {
         let (health, tone) = health(view);
         let checked = view.checked_at.map(|at| format!("{} ago", times.ago(at)));
@@ -101,22 +103,48 @@ fn page(view: &ProviderView, times: &Times, terminal: Terminal) -> String {
 /// What the configuration says of a provider that is more than a name.
 fn settings(view: &ProviderView, times: &Times, terminal: Terminal) -> Vec<(&'static str, String)> {
     let Some(settings) = &view.settings else { return vec![] };
-    let ProviderSetup::Ssh(setup) = &settings.setup else { return vec![] };
-    let file = |path: &std::path::PathBuf| terminal.text(&path.to_string_lossy());
-    let to = &setup.destination;
+    let mut lines = match &settings.setup {
+        ProviderSetup::Direct => return vec![],
+        ProviderSetup::Ssh(setup) => of_bastion(setup, terminal),
+        ProviderSetup::Tailscale(setup) => of_tailnet(setup, terminal),
+    };
     let default = if settings.default { "yes: it serves private targets of no site" } else { "no" };
     let (key, tone) = key(view, times);
-    let key = if setup.has_key { format!("in the vault, {key}") } else { key };
-    [
+    let key = if settings.setup.has_key() { format!("in the vault, {key}") } else { key };
+    lines.push(("key", terminal.paint(tone, &key)));
+    lines.push(("default", default.to_owned()));
+    lines
+}
+
+fn of_bastion(setup: &SshSetup, terminal: Terminal) -> Vec<(&'static str, String)> {
+    let file = |path: &std::path::PathBuf| terminal.text(&path.to_string_lossy());
+    let to = &setup.destination;
+    let lines = [
         Some(("host", terminal.text(&to.to_string()))),
         to.identity_file.as_ref().map(|path| ("identity", file(path))),
         to.known_hosts_file.as_ref().map(|path| ("host keys", file(path))),
-        Some(("key", terminal.paint(tone, &key))),
-        Some(("default", default.to_owned())),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+fn of_tailnet(setup: &TailscaleSetup, terminal: Terminal) -> Vec<(&'static str, String)> {
+    let tailnet = &setup.tailnet;
+    let file = |path: &std::path::PathBuf| terminal.text(&path.to_string_lossy());
+    let reached = match setup.data_path {
+        DataPath::Node => "by a node of the session's own",
+        DataPath::Host => "by the node that this host is",
+    };
+    let policy = if setup.edit_policy { "edited for each session" } else { "left alone" };
+    let lines = [
+        Some(("tailnet", terminal.text(&tailnet.to_string()))),
+        tailnet.user.map(|user| ("user", user.to_string())),
+        tailnet.ca_file.as_ref().map(|path| ("CA file", file(path))),
+        Some(("tags", format!("{} and {}", setup.router_tag, setup.operator_tag))),
+        Some(("reached", reached.to_owned())),
+        Some(("policy", policy.to_owned())),
+        Some(("image", terminal.text(&setup.router_image))),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 /// Whose key it is and when it ends, as far as that is known.

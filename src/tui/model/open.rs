@@ -3,7 +3,7 @@
 use neo_frizbee::{Config, Matcher};
 
 use super::rows::Rows;
-use crate::domain::request::TargetChoice;
+use crate::domain::request::{OpenRequest, TargetChoice};
 use crate::domain::target::{Address, Target, TargetKind};
 use crate::domain::time::Span;
 use crate::error::Report;
@@ -118,6 +118,8 @@ pub struct OpenForm {
     pub refusal: Option<(Focus, Report)>,
     /// True while the engine considers the request.
     pub sent: bool,
+    /// What was asked for last.
+    pub asked: Option<OpenRequest>,
 }
 
 /// The fields of the dialog, in order.
@@ -174,6 +176,7 @@ impl OpenForm {
             duration: Field::from(default.to_string().as_str()),
             refusal: None,
             sent: false,
+            asked: None,
         }
     }
 

@@ -55,13 +55,21 @@ pub fn run(model: &mut Model, mut dialog: Box<FormDialog>, action: Action) -> Ve
         Action::Back => return vec![],
         Action::NextField if !waits => dialog.form.move_focus(true),
         Action::PreviousField if !waits => dialog.form.move_focus(false),
-        Action::Next if !waits => dialog.form.choose(true),
-        Action::Previous if !waits => dialog.form.choose(false),
+        Action::Next if !waits => choose(&mut dialog, true),
+        Action::Previous if !waits => choose(&mut dialog, false),
         Action::Accept if !waits && !dialog.form.go_to_missing() => return send(model, dialog),
         _ => {}
     }
     model.dialog = Some(Dialog::Form(dialog));
     vec![]
+}
+
+/// Chooses another word; where that is a kind of provider, its fields follow.
+fn choose(dialog: &mut FormDialog, forward: bool) {
+    dialog.form.choose(forward);
+    if let Filling::Provider { known, .. } = &dialog.what {
+        provider_form::follow_kind(&mut dialog.form, known.as_deref());
+    }
 }
 
 /// Sends what was filled in, or says which field keeps it from being sent.

@@ -33,7 +33,7 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
 pub fn sweep(model: &mut Model, apply: bool) -> Vec<Effect> {
     let said = if apply { "removing what is left" } else { "looking for what is left" };
     model.messages.tell(model.now, Severity::Info, said);
-    vec![Effect::Call(Command::Sweep { apply }, Purpose::Sweep)]
+    vec![Effect::Call(Command::Sweep { apply, also_unexpired: false }, Purpose::Sweep)]
 }
 
 /// Takes in what came of a look at a provider, or for what was left behind.

@@ -158,21 +158,31 @@ fn abilities(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
 
 /// Where it is, and what it signs in with.
 fn settings(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
-    let Some(ProviderSettings { setup: ProviderSetup::Ssh(setup), default, .. }) =
-        &provider.settings
-    else {
-        return vec![];
+    let Some(ProviderSettings { setup, default, .. }) = &provider.settings else { return vec![] };
+    let (place, mine) = match setup {
+        ProviderSetup::Direct => return vec![],
+        ProviderSetup::Ssh(setup) => {
+            let mine = match &setup.destination.identity_file {
+                Some(path) => text::shown(&path.to_string_lossy()),
+                None => "your agent and files".to_owned(),
+            };
+            (setup.destination.to_string(), mine)
+        }
+        ProviderSetup::Tailscale(setup) => (setup.tailnet.to_string(), "none".to_owned()),
     };
-    let mut lines = labelled("leads to", Tone::Body, &setup.destination.to_string(), width);
+    let mut lines = labelled("leads to", Tone::Body, &text::shown(&place), width);
     let expires = provider.validation.as_ref().and_then(|it| it.key_expires_at);
     let until = expires.map(|at| format!(", good until {}", model.wall.whole(at)));
-    let key = match (&setup.destination.identity_file, setup.has_key) {
-        (_, true) => "in the vault".to_owned(),
-        (Some(path), false) => text::shown(&path.to_string_lossy()),
-        (None, false) => "your agent and files".to_owned(),
-    };
+    let key = if setup.has_key() { "in the vault".to_owned() } else { mine };
     let key = format!("{key}{}", until.unwrap_or_default());
     lines.extend(labelled("key", Tone::Body, &key, width));
+    if let ProviderSetup::Tailscale(setup) = setup {
+        let tags = format!("{}, {}", setup.router_tag, setup.operator_tag);
+        lines.extend(labelled("tags", Tone::Body, &tags, width));
+        if setup.edit_policy {
+            lines.extend(labelled("policy", Tone::Warn, "edited for each session", width));
+        }
+    }
     if *default {
         let serves = "private targets that belong to no site, too";
         lines.extend(labelled("serves", Tone::Body, serves, width));

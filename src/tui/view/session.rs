@@ -59,6 +59,9 @@ fn access(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     if let Some(command) = &session.command {
         lines.extend(labelled("connect", Tone::Strong, command, width));
     }
+    for state in &session.live {
+        lines.extend(labelled("now", Tone::Body, state, width));
+    }
     let traffic = session.traffic;
     if let Some(endpoint) = &session.endpoint {
         let refused = match traffic.refused {

@@ -43,6 +43,10 @@ fn lines(model: &Model, dialog: &SweepDialog, pen: &Pen<'_>, room: usize) -> Vec
         let text = format!("nobody could look at {place}: {why}");
         lines.extend(said(Tone::Warn, "! ", &text, room));
     }
+    for SweepProblem { place, why } in &dialog.view.unlisted {
+        lines.push(vec![]);
+        lines.extend(said(Tone::Dim, "  ", &format!("{place} {why}"), room));
+    }
     lines
 }
 

@@ -80,6 +80,7 @@ fn engine_facts() -> EngineFacts {
         },
         providers: vec![provider_view(Health::Healthy)],
         owed: Some(0),
+        lost: vec![],
         verdict: Some(verdict(None)),
         identity: IdentityView {
             mode: Mode::Personal,
@@ -307,6 +308,11 @@ fn the_engine_is_judged_by_what_it_says() {
         |engine: &mut EngineFacts| engine.verdict = Some(verdict(Some((7, "changed".into()))));
     assert_eq!(complaints(with_engine(broken)), fail("audit chain"));
     assert_eq!(complaints(with_engine(|engine| engine.owed = Some(2))), fail("clean-up"));
+    let lost = |engine: &mut EngineFacts| {
+        engine.lost = vec![("55667788".into(), "connection lost: it is gone".into())];
+    };
+    let warned = one(Outcome::Warn, "path of session 55667788");
+    assert_eq!(complaints(with_engine(lost)), warned);
     let other = |engine: &mut EngineFacts| engine.view.version = "9.9.9".into();
     assert_eq!(complaints(with_engine(other)), one(Outcome::Warn, "engine version"));
     let moved = |engine: &mut EngineFacts| engine.view.wall_offset_millis = -7_200_000;
