@@ -239,6 +239,8 @@ impl Session {
 
             audience: vec![],
             path_lost: None,
+            live: vec![],
+            path_losses: vec![],
             drill: false,
         };
         Self { number, view, next: 0 }

@@ -21,7 +21,8 @@ use breakglass::domain::ssh::SshDestination;
 use breakglass::domain::target::{Address, TargetKind};
 use breakglass::engine::{Engine, Running};
 use breakglass::protocol::{Command, Event, Reply, SessionState, SessionView, Subscription};
-use breakglass::provider::ssh::{Bastion, Key};
+use breakglass::provider::key::Key;
+use breakglass::provider::ssh::Bastion;
 use breakglass::ssh::{Ssh, Whose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -98,7 +99,7 @@ async fn open(
 ) -> Outcome<SessionView> {
     let address = Address::new("127.0.0.1", target.port())?;
     let target = TargetChoice::AdHoc { address, kind: TargetKind::Tcp, site: None };
-    let request = OpenRequest { target, reason: "INC-1".into(), duration: None };
+    let request = OpenRequest { target, reason: "INC-1".into(), duration: None, agreed: false };
     match engine.handle.call(Command::Open(request)).await? {
         Reply::Session(view) => until(faces, view.id, SessionState::Active).await,
         other => Err(format!("{other:?}").into()),

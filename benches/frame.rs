@@ -292,6 +292,8 @@ fn session(number: u32, state: SessionState) -> Outcome<SessionView> {
 
         audience: vec![],
         path_lost: None,
+        live: vec![],
+        path_losses: vec![],
         drill: false,
     })
 }

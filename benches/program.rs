@@ -168,6 +168,8 @@ fn past(number: usize) -> Outcome<Batch> {
 
         audience: vec![],
         path_lost: None,
+        live: vec![],
+        path_losses: vec![],
         drill: false,
     };
     let change = SessionChange { view: Box::new(view), first: 0, entries: vec![] };

@@ -67,7 +67,8 @@ async fn open_all(engine: &Running, address: &Address) -> Outcome<()> {
         let (handle, address) = (engine.handle.clone(), address.clone());
         opening.spawn(async move {
             let target = TargetChoice::AdHoc { address, kind: TargetKind::Tcp, site: None };
-            let request = OpenRequest { target, reason: "bench".into(), duration: None };
+            let request =
+                OpenRequest { target, reason: "bench".into(), duration: None, agreed: false };
             handle.call(Command::Open(request)).await.map(drop)
         });
     }

@@ -142,7 +142,7 @@ watch_processes() {
     watcher=$!
 }
 
-stop_watching() { kill "$watcher" 2>/dev/null || true; }
+stop_watching() { kill "${watcher:-}" 2>/dev/null || true; }
 
 # nowhere NAME SECRET: it stands, plain or in base64, in no file of the operator's (state, journal,
 # log, configuration, sign-in), in nothing that was printed, nowhere in the audit, and in no

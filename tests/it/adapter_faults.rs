@@ -1,68 +1,17 @@
 //! Whatever a remote side does, nothing is left behind: the suite that every adapter passes, tried
 //! here with a small adapter over the program's own HTTP client.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use breakglass::domain::artifact::Artifact;
-use breakglass::domain::time::{Span, Timestamp};
+use breakglass::domain::time::Span;
 use breakglass::http::{Answer, Http, HttpError, Limits, Request, Trust};
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::faulty_server::{FaultyServer, HttpCall, Model};
-use crate::support::leaves_nothing::{Carries, Fixture, assert_leaves_nothing_behind};
+use crate::support::faulty_server::FaultyServer;
+use crate::support::leaves_nothing::{Carries, EVERY, Fixture, assert_leaves_nothing_behind};
 use crate::support::plans::{SETTLE, check, step};
-
-/// A shelf with things on it.
-#[derive(Default)]
-pub struct Shelf {
-    things: BTreeMap<String, (Timestamp, Timestamp)>,
-    next: (Timestamp, Timestamp),
-    now: Timestamp,
-}
-
-impl Model for Shelf {
-    fn serve(&mut self, call: &HttpCall) -> (u16, String) {
-        let name = call.path.strip_prefix("/things/").unwrap_or_default().to_owned();
-        match (call.method.as_str(), name.as_str()) {
-            ("GET", "") => {
-                let seen = |(lands, listed): &(Timestamp, Timestamp)| {
-                    self.now >= *lands && self.now >= *listed
-                };
-                let names = self.things.iter().filter(|(_, times)| seen(times));
-                let names: Vec<_> = names.map(|(name, _)| name).collect();
-                (200, json!({ "things": names }).to_string())
-            }
-            ("PUT", name) if self.things.contains_key(name) => (409, "{}".to_owned()),
-            ("PUT", name) => {
-                self.things.insert(name.to_owned(), self.next);
-                (201, json!({ "name": name }).to_string())
-            }
-            ("DELETE", name) => match self.things.get(name) {
-                // What has not come to be cannot be taken away.
-                Some((lands, _)) if self.now >= *lands => {
-                    self.things.remove(name);
-                    (200, "{}".to_owned())
-                }
-                _ => (404, "{}".to_owned()),
-            },
-            _ => (405, "{}".to_owned()),
-        }
-    }
-
-    fn left(&self) -> Vec<String> {
-        self.things.keys().cloned().collect()
-    }
-
-    fn delay(&mut self, lands_at: Timestamp, listed_at: Timestamp) {
-        self.next = (lands_at, listed_at);
-    }
-
-    fn advance(&mut self, now: Timestamp) {
-        self.now = now;
-    }
-}
+use crate::support::shelf::Shelf;
 
 /// Puts things on the shelf and takes them away.
 struct Shelves {
@@ -136,12 +85,12 @@ fn plan() -> Vec<PlannedStep> {
 
 #[tokio::test]
 async fn nothing_is_left_on_a_shelf_whatever_goes_wrong() {
-    let fresh = async || {
+    let fresh = || async {
         let server = FaultyServer::start(Box::<Shelf>::default()).await;
         let carrier = Box::new(Shelves::new(&server.url));
-        Fixture { server, carrier, plan: plan() }
+        Fixture { far: Box::new(server), carrier, plan: plan() }
     };
-    let walks = assert_leaves_nothing_behind(fresh, 1).await;
+    let walks = assert_leaves_nothing_behind("shelves", fresh, EVERY).await;
     assert!(walks > 150, "only {walks} walks");
 }
 
@@ -169,10 +118,10 @@ impl Carries for Believes {
 #[tokio::test]
 #[should_panic(expected = "something is left")]
 async fn an_adapter_that_takes_silence_for_a_refusal_is_found_out() {
-    let fresh = async || {
+    let fresh = || async {
         let server = FaultyServer::start(Box::<Shelf>::default()).await;
         let carrier = Box::new(Believes(Shelves::new(&server.url)));
-        Fixture { server, carrier, plan: plan() }
+        Fixture { far: Box::new(server), carrier, plan: plan() }
     };
-    assert_leaves_nothing_behind(fresh, 1).await;
+    assert_leaves_nothing_behind("one that believes", fresh, EVERY).await;
 }

@@ -217,7 +217,8 @@ async fn the_help_of_a_new_bastion_and_of_sweep_needs_no_web() {
                                      one first
           --identity-file <FILE>     Private key to use where it lies, as a whole path
           --known-hosts-file <FILE>  File of known host keys, as a whole path
-          --default                  Let it serve private targets that belong to no site
+          --default[=<BOOL>]         Let it serve private targets that belong to no site;
+                                     `--default=false` ends that [possible values: true, false]
           --key-stdin                Read the key from standard input, all of it
           --key-file <FILE>          Read the key from a file that only you may read
           --save-disabled            Keep it, switched off, even where something is missing that is
@@ -230,14 +231,18 @@ async fn the_help_of_a_new_bastion_and_of_sweep_needs_no_web() {
     Find what no living session needs, and remove it
 
     Looks at every provider and launcher for what bears the mark of this installation and belongs to no
-    living session. Says what it finds and removes nothing, unless `--apply` says so. What another
-    installation made is never touched, nor even shown.
+    living session. Says what it finds and removes nothing, unless `--apply` says so. What could still
+    be needed is left then: where the state of this engine was copied, an engine on another host may use
+    it. What another installation made is never touched, nor even shown.
 
     Usage: breakglass sweep [OPTIONS]
 
     Options:
           --apply
-              Remove what is found, and look again
+              Remove what is found and has had its time, and look again
+
+          --also-unexpired
+              Remove also what may still be needed, by an engine with a copy of this state
 
       -h, --help
               Print help (see a summary with '-h')
@@ -245,13 +250,15 @@ async fn the_help_of_a_new_bastion_and_of_sweep_needs_no_web() {
     insta::assert_snapshot!(rest.split_once("Examples:\n").unwrap().1, @"
       breakglass sweep
       breakglass sweep --apply
+      breakglass sweep --apply --also-unexpired
       breakglass sweep --json | jq -r '.sweep.orphans[].artifact'
 
     Exit codes:
       0    nothing is left, or, without `--apply`, everything was found that there is
       4    you may not
       5    the engine cannot be reached
-      6    something is still there, or somewhere nobody could look
+      6    something is still there, or somewhere nobody could look; a launcher that has no `list`
+           command is told each time, and is no failure
       130, 143   Ctrl-C or SIGTERM; the engine goes on
     ");
 }
@@ -272,7 +279,7 @@ async fn the_help_of_open_needs_no_web() {
     Ctrl-C before the session is Active ends it. With `--wait`, Ctrl-C and SIGTERM end it at any time,
     and the receipt follows; a terminal that goes away does not end it.
 
-    Usage: breakglass open [OPTIONS] --reason <TEXT> [TARGET]
+    Usage: breakglass open [OPTIONS] [TARGET]
 
     Arguments:
       [TARGET]
@@ -290,14 +297,17 @@ async fn the_help_of_open_needs_no_web() {
           --site <SITE>
               Site that the address belongs to
 
-          --reason <TEXT>
-              Reason for the session; it stands in the audit
-
           --for <DURATION>
               Length of the session, such as `30m` or `1h30m`
               
               The clock starts when the session becomes Active. Without this, the policy's default
               holds.
+
+          --agree
+              Agree to what opening changes in the policy file of a tailnet; `--plan` shows it
+
+          --reason <TEXT>
+              Reason for the session; it stands in the audit, and `--plan` needs none
 
           --plan
               Say what would be done, and do nothing
@@ -340,7 +350,7 @@ async fn the_help_of_open_needs_no_web() {
     Examples:
       breakglass open orders-db --reason 'INC-42 slow queries' --for 30m
       breakglass open --address 10.20.0.7:5432 --kind postgres --reason INC-42
-      breakglass open orders-db --reason INC-42 --plan
+      breakglass open orders-db --plan
       breakglass open orders-db --reason INC-42 --json | jq -r .session.command
 
     Exit codes:

@@ -103,6 +103,7 @@ async fn open_asks_for_what_was_said_and_nothing_else() {
                     5400000,
                 ),
             ),
+            agreed: false,
         },
     )
     "#);
@@ -114,7 +115,7 @@ async fn open_as_json_is_one_document_and_no_talk() {
     assert_eq!((ran.code, ran.stderr().as_str()), (0, ""));
     let documents = ran.documents();
     assert_eq!(documents.len(), 1);
-    insta::assert_snapshot!(ran.stdout(), @r#"{"version":1,"session":{"id":"019aa207-9fc0-7122-b344-5566778899aa","short_id":"55667788","state":"Active","target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"endpoint":{"address":"127.0.0.1:41000","host":"127.0.0.1","port":41000,"socket":null},"command":"psql -h 127.0.0.1 -p 41000 -U ana -d orders","operator":{"uid":1000,"name":"ana"},"reason":"INC-42 slow queries","requested_at":"2025-11-20T16:10:00.000Z","activated_at":"2025-11-20T16:10:00.000Z","lease_seconds":1800,"lease_max_seconds":14400,"lease_ends_at":"2025-11-20T16:40:00.000Z","ended_at":null,"end_reason":null,"end_detail":null,"steps":[{"label":"reach db.internal:5432","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0},{"label":"listen on 127.0.0.1","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0}],"receipt":[{"artifact":"listener 127.0.0.1:41000","made_at":"2025-11-20T16:10:00.000Z","gone_at":null}],"exit_card":[],"traffic":{"bytes_up":0,"bytes_down":0,"connections_open":0,"connections_total":0,"refused":0},"audience":[],"path_lost":null,"drill":false}}"#);
+    insta::assert_snapshot!(ran.stdout(), @r#"{"version":1,"session":{"id":"019aa207-9fc0-7122-b344-5566778899aa","short_id":"55667788","state":"Active","target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"endpoint":{"address":"127.0.0.1:41000","host":"127.0.0.1","port":41000,"socket":null},"command":"psql -h 127.0.0.1 -p 41000 -U ana -d orders","operator":{"uid":1000,"name":"ana"},"reason":"INC-42 slow queries","requested_at":"2025-11-20T16:10:00.000Z","activated_at":"2025-11-20T16:10:00.000Z","lease_seconds":1800,"lease_max_seconds":14400,"lease_ends_at":"2025-11-20T16:40:00.000Z","ended_at":null,"end_reason":null,"end_detail":null,"steps":[{"label":"reach db.internal:5432","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0},{"label":"listen on 127.0.0.1","progress":"applied","detail":null,"started_at":"2025-11-20T16:10:00.000Z","finished_at":null,"tries":0}],"receipt":[{"artifact":"listener 127.0.0.1:41000","made_at":"2025-11-20T16:10:00.000Z","gone_at":null}],"exit_card":[],"traffic":{"bytes_up":0,"bytes_down":0,"connections_open":0,"connections_total":0,"refused":0},"audience":[],"path_lost":null,"live":[],"path_losses":[],"drill":false}}"#);
 }
 
 #[tokio::test]
@@ -405,6 +406,7 @@ async fn a_plan_says_what_would_be_done_and_does_nothing() {
                 needs: vec![0],
             },
         ],
+        changes: vec![],
         audience: vec!["every process of `bg\u{1b}` on this host".into()],
     };
     let planner = move |world: &mut World, command| match command {
@@ -425,12 +427,15 @@ async fn a_plan_says_what_would_be_done_and_does_nothing() {
     out|      creates  listener
     out|      expires  NOTHING: only this program removes it
     out|      after    1
+    out| what expires does so then at the latest: the session may be extended to 4h (duration-max); its end removes it
     out| nothing was done
     ");
+    let without_reason = engine(planner).run(&["open", "orders-db", "--plan"]).await;
+    assert_eq!(without_reason.code, 0, "{without_reason}");
     let ran = engine(planner).run(&with(&["--plan", "--json"])).await;
     insta::assert_snapshot!(ran, @r#"
     exit 0
-    out| {"version":1,"plan":{"target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"lease_seconds":1800,"lease_max_seconds":14400,"steps":[{"label":"make an auth key","creates":"auth key bg-abc567-55667788","expires":"by itself after 10m","needs":[]},{"label":"listen on 127.0.0.1","creates":"listener","expires":null,"needs":[0]}],"audience":["every process of `bg\u001b` on this host"]}}
+    out| {"version":1,"plan":{"target":{"id":"orders-db","name":"Orders","site":"acme","kind":"postgres","address":"db.internal:5432"},"path":{"provider":"direct","kind":"direct","why":"db.internal:5432 answers from here"},"lease_seconds":1800,"lease_max_seconds":14400,"steps":[{"label":"make an auth key","creates":"auth key bg-abc567-55667788","expires":"by itself after 10m","needs":[]},{"label":"listen on 127.0.0.1","creates":"listener","expires":null,"needs":[0]}],"audience":["every process of `bg\u001b` on this host"],"changes":[]}}
     "#);
 }
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use breakglass::cli::output::Terminal;
 use breakglass::domain::id::ProviderId;
 use breakglass::domain::probe::{Probe, ProbeCheck};
 use breakglass::domain::provider::{
@@ -153,7 +154,7 @@ async fn list_and_show_tell_what_is_missing_and_when_the_key_ends() {
     ");
     insta::assert_snapshot!(both().run(&["providers", "show", "edge", "--json"]).await, @r#"
     exit 0
-    out| {"version":1,"provider":{"id":"edge","kind":"ssh","label":"SSH","enabled":true,"settings":{"default":false,"has_key":true,"ssh":{"host":"bastion.acme","user":"ops","port":null,"jump":[],"identity_file":null,"known_hosts_file":null}},"health":"down","health_why":"forwarding: the server forbids it","checked_at":"2025-11-20T16:08:30.000Z","latency_millis":1,"abilities":[{"name":"host key","needed":true,"ok":true,"detail":"known","millis":7},{"name":"forwarding","needed":true,"ok":false,"detail":"the server forbids it; grant: AllowTcpForwarding yes\u001b[2J","millis":7},{"name":"idle limit","needed":false,"ok":false,"detail":"the server ends idle connections","millis":7}],"missing":["forwarding"],"key_expires_at":"2025-12-02T16:15:00.000Z","errors":[{"at":"2025-11-20T16:10:00.000Z","text":"no route to \u0007host"}],"sessions":1,"removable":true,"keep":null,"about":"a bastion: ops@bastion.acme"}}
+    out| {"version":1,"provider":{"id":"edge","kind":"ssh","label":"SSH","enabled":true,"settings":{"default":false,"has_key":true,"ssh":{"host":"bastion.acme","user":"ops","port":null,"jump":[],"identity_file":null,"known_hosts_file":null},"tailscale":null},"health":"down","health_why":"forwarding: the server forbids it","checked_at":"2025-11-20T16:08:30.000Z","latency_millis":1,"abilities":[{"name":"host key","needed":true,"ok":true,"detail":"known","millis":7},{"name":"forwarding","needed":true,"ok":false,"detail":"the server forbids it; grant: AllowTcpForwarding yes\u001b[2J","millis":7},{"name":"idle limit","needed":false,"ok":false,"detail":"the server ends idle connections","millis":7}],"missing":["forwarding"],"key_expires_at":"2025-12-02T16:15:00.000Z","errors":[{"at":"2025-11-20T16:10:00.000Z","text":"no route to \u0007host"}],"sessions":1,"removable":true,"keep":null,"about":"a bastion: ops@bastion.acme"}}
     "#);
 }
 
@@ -269,11 +270,74 @@ async fn what_lacks_something_is_kept_only_switched_off_and_only_where_that_is_a
 async fn a_change_leaves_a_provider_off_that_is_off() {
     let off = looking(true)
         .world(|world| world.providers.push(ProviderView { enabled: false, ..edge() }));
-    let ran = off.run(&words(ADD)).await;
-    let wanted = ProviderSettings { enabled: false, ..settings(|_| {}) };
+    let ran = off.run(&words(&format!("{ADD} --user ops"))).await;
+    let wanted = settings(|to| to.user = Some("ops".parse().unwrap()));
+    let wanted = ProviderSettings { enabled: false, ..wanted };
     let command =
         Command::PutProvider { settings: Box::new(wanted), key: None, save: Save::WhenHealthy };
     assert!(ran.heard.contains(&command), "{:?}", ran.heard);
+}
+
+/// Whether the settings that the engine was given are a default, and the last line that was told.
+async fn default_after(before: bool, options: &str) -> (bool, String) {
+    let mut known = edge();
+    known.settings.as_mut().unwrap().default = before;
+    let mut other = ProviderView { id: "inner".parse().unwrap(), ..edge() };
+    other.settings.as_mut().unwrap().default = true;
+    let cli = looking(true).world(|world| world.providers.extend([known, other]));
+    let ran = cli.run(&words(&format!("{ADD} --user ops {options}"))).await;
+    let given = ran.heard.iter().find_map(|command| match command {
+        Command::PutProvider { settings, .. } => Some(settings.default),
+        _ => None,
+    });
+    (given.unwrap(), ran.stderr().lines().last().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn whom_a_provider_serves_changes_only_where_that_is_asked_for_and_is_said() {
+    let mut told = vec![];
+    for (before, options, after) in [
+        (true, "", true),
+        (true, "--default=false", false),
+        (false, "", false),
+        (false, "--default", true),
+    ] {
+        let (given, said) = default_after(before, options).await;
+        assert_eq!(given, after, "{options}");
+        told.push(said);
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    `edge` is kept; it still serves private targets of no site, as `inner` does: the one that stands first in the configuration is taken
+    `edge` is kept; it serves private targets of no site no more; a site uses it once its `providers` name it
+    `edge` is kept; a site uses it once its `providers` name it
+    `edge` is kept; it serves private targets of no site, as `inner` does: the one that stands first in the configuration is taken
+    ");
+}
+
+#[tokio::test]
+async fn a_key_for_another_host_is_asked_for_before_anybody_is_bothered() {
+    let cli = looking(true).world(|world| world.providers.push(edge()));
+    let ran = cli.run(&words(ADD)).await;
+    insta::assert_snapshot!(ran, @"
+    exit 4
+    err| denied: the key of `edge` is bound to the host that it was given for: `ssh ops@bastion.acme`
+    err|   hint: give it again for the new host: --key-stdin or --key-file FILE
+    ");
+    assert!(ran.heard.iter().all(|it| !matches!(it, Command::PutProvider { .. })));
+}
+
+#[tokio::test]
+async fn the_list_fits_a_terminal_of_80_columns() {
+    let cli = looking(true).world(|world| world.providers.push(edge()));
+    let terminal = Terminal { width: Some(80), unicode: true, ..Terminal::default() };
+    let ran = cli.terminal(terminal).run(&["providers"]).await;
+    assert!(ran.stdout().lines().all(|line| line.chars().count() <= 80), "{ran}");
+    insta::assert_snapshot!(ran, @"
+    exit 0
+    out| ID      KIND    ENABLED  HEALTH            MISSING     KEY              SESSIONS
+    out| direct  Direct  yes      healthy           -           -                1
+    out| edge    SSH     yes      DOWN: forwardin…  forwarding  ends in 12 days  1
+    ");
 }
 
 /// The key that the engine was given.
@@ -388,7 +452,10 @@ async fn settings_that_cannot_be_are_exit_2() {
         "providers add ssh edge --host bastion --jump a:ssh",
         "providers add ssh edge --host bastion --identity-file id_ed25519",
         "providers add ssh edge --host bastion --key-stdin --key-file f",
-        "providers add tailscale edge",
+        "providers add twingate edge",
+        "providers add tailscale edge --server http://hs.example.com",
+        "providers add tailscale edge --operator-tag tag:breakglass-router",
+        "providers add tailscale edge --data-path host --edit-policy",
     ] {
         all.push_str(&format!("{}\n", looking(true).run(&words(line)).await));
     }
@@ -414,8 +481,18 @@ async fn settings_that_cannot_be_are_exit_2() {
     err|   hint: breakglass providers add ssh --help
 
     exit 2
-    err| usage: unrecognized subcommand 'tailscale'
+    err| usage: unrecognized subcommand 'twingate'
     err|   hint: breakglass providers add --help
+
+    exit 2
+    err| usage: invalid value 'http://hs.example.com' for '--server <URL>': `http://hs.example.com` is no control server; write `https://`, the host and perhaps a port, nothing more
+    err|   hint: breakglass providers add tailscale --help
+
+    exit 2
+    err| usage: routers and this side's nodes need tags of their own, or what is allowed to one is allowed to the other
+
+    exit 2
+    err| usage: the policy file is edited only for a node of the session's own: what this host's node may reach, every session and user of it may reach
     ");
 }
 

@@ -1,9 +1,10 @@
 //! `breakglass sessions` and `breakglass show`, as an operator sees them.
 
 use breakglass::cli::output::Terminal;
-use breakglass::protocol::{Command, SessionState, SessionView, Traffic};
+use breakglass::domain::time::Span;
+use breakglass::protocol::{Command, PathLossView, SessionState, SessionView, Traffic};
 
-use crate::cli_support::{session, session_with, usual};
+use crate::cli_support::{NOW, session, session_with, usual};
 
 fn some() -> Vec<SessionView> {
     let mut owed = session_with([7; 10], SessionState::CleanupOwed);
@@ -121,6 +122,11 @@ async fn show_tells_all_of_an_active_session() {
 #[tokio::test]
 async fn a_lost_path_and_who_else_may_use_it_are_shown() {
     let mut view = session(SessionState::Active);
+    let minutes = |minutes| NOW + Span::from_minutes(minutes);
+    view.path_losses = vec![
+        PathLossView { lost_at: NOW, back_at: Some(minutes(1)) },
+        PathLossView { lost_at: minutes(2), back_at: None },
+    ];
     view.path_lost = Some("ssh connection lost: reset\u{1b}; being made again, try 2".into());
     view.audience = vec!["every process of breakglass on this host".into(), "root".into()];
     let ran = usual().knowing([view.clone()]).run(&["sessions"]).await;
@@ -135,6 +141,8 @@ async fn a_lost_path_and_who_else_may_use_it_are_shown() {
             "state      Active, path lost",
             "path       direct: db.internal:5432 answers from here",
             "path lost  ssh connection lost: reset<1B>; being made again, try 2",
+            "path lost  2025-11-20 16:10:00 UTC, back 2025-11-20 16:11:00 UTC",
+            "path lost  2025-11-20 16:12:00 UTC, not back",
             "reachable  also by: every process of breakglass on this host",
             "reachable  also by: root",
         ],
@@ -143,6 +151,7 @@ async fn a_lost_path_and_who_else_may_use_it_are_shown() {
     let ran = usual().knowing([view]).run(&["show", "5566", "--json"]).await;
     let document = &ran.documents()[0]["session"];
     assert_eq!(document["audience"][1], "root");
+    assert_eq!(document["path_losses"][0]["back_at"], "2025-11-20T16:11:00.000Z");
     assert!(document["path_lost"].as_str().unwrap().starts_with("ssh connection lost"));
 }
 

@@ -483,6 +483,8 @@ pub fn session_with(random: [u8; 10], state: SessionState) -> SessionView {
 
         audience: vec![],
         path_lost: None,
+        live: vec![],
+        path_losses: vec![],
         drill: false,
         target,
     }

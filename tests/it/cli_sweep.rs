@@ -1,5 +1,6 @@
 //! `breakglass sweep`, as an operator sees it.
 
+use breakglass::domain::launcher::{CommandLauncher, LauncherSettings};
 use breakglass::domain::time::Span;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{Command, OrphanView, Reply, SweepProblem, SweepView};
@@ -21,13 +22,36 @@ fn problem() -> SweepProblem {
     SweepProblem { place: "edge".into(), why: "no route to \u{1b}[2Jhost".into() }
 }
 
+/// A site that has no way to list anything.
+fn unlisted() -> SweepProblem {
+    let commands = CommandLauncher {
+        start: vec!["/bin/start".into()],
+        stop: vec!["/bin/stop".into()],
+        look: vec!["/bin/look".into()],
+        logs: None,
+        list: None,
+    };
+    let why = LauncherSettings::Command(commands).unlisted().unwrap().to_owned();
+    SweepProblem { place: "site acme".into(), why }
+}
+
 /// An engine that finds this; what is removed is as `removed` says.
 fn finding(orphans: usize, removed: Result<(), &'static str>, problems: Vec<SweepProblem>) -> Cli {
+    sweeping(orphans, removed, problems, vec![])
+}
+
+fn sweeping(
+    orphans: usize,
+    removed: Result<(), &'static str>,
+    problems: Vec<SweepProblem>,
+    unlisted: Vec<SweepProblem>,
+) -> Cli {
     engine(move |world: &mut World, command| match command {
-        Command::Sweep { apply } => {
+        Command::Sweep { apply, .. } => {
             let outcome = apply.then(|| removed.map_err(str::to_owned));
             let orphans = (0..orphans).map(|at| orphan(&format!("bg-{at}"), outcome.clone()));
-            Ok(Reply::Sweep(SweepView { orphans: orphans.collect(), problems: problems.clone() }))
+            let (orphans, problems) = (orphans.collect(), problems.clone());
+            Ok(Reply::Sweep(SweepView { orphans, problems, unlisted: unlisted.clone() }))
         }
         other => world.usual(other),
     })
@@ -42,7 +66,7 @@ async fn nothing_left_is_said() {
     let json = finding(0, Ok(()), vec![]).run(&["sweep", "--json"]).await;
     insta::assert_snapshot!(json, @r#"
     exit 0
-    out| {"version":1,"sweep":{"applied":false,"orphans":[],"problems":[]}}
+    out| {"version":1,"sweep":{"applied":false,"orphans":[],"problems":[],"unlisted":[]}}
     "#);
 }
 
@@ -60,10 +84,10 @@ async fn without_apply_nothing_is_removed_and_the_next_line_is_told() {
     out|   $ docker rm -f bg-1
     err| 2 things found that no living session needs; remove: breakglass sweep --apply
     ");
-    assert_eq!(ran.heard, [Command::Sweep { apply: false }]);
+    assert_eq!(ran.heard, [Command::Sweep { apply: false, also_unexpired: false }]);
     insta::assert_snapshot!(finding(1, Ok(()), vec![]).run(&["sweep", "--json"]).await, @r#"
     exit 0
-    out| {"version":1,"sweep":{"applied":false,"orphans":[{"place":"site acme","artifact":"container bg-0","session":"55667788","expires_at":"2025-11-20T16:05:00.000Z","expired":true,"removed":null,"why":null,"by_hand":["docker rm -f bg-0"]}],"problems":[]}}
+    out| {"version":1,"sweep":{"applied":false,"orphans":[{"place":"site acme","artifact":"container bg-0","session":"55667788","expires_at":"2025-11-20T16:05:00.000Z","expired":true,"removed":null,"why":null,"by_hand":["docker rm -f bg-0"]}],"problems":[],"unlisted":[]}}
     "#);
 }
 
@@ -76,7 +100,9 @@ async fn what_is_gone_is_told_and_what_is_not_is_exit_6() {
     out| site acme  container bg-0  55667788  2025-11-20 16:05:00 UTC (over)  gone
     err| 1 thing removed, and seen gone
     ");
-    assert_eq!(ran.heard, [Command::Sweep { apply: true }]);
+    assert_eq!(ran.heard, [Command::Sweep { apply: true, also_unexpired: false }]);
+    let ran = finding(1, Ok(()), vec![]).run(&["sweep", "--apply", "--also-unexpired"]).await;
+    assert_eq!(ran.heard, [Command::Sweep { apply: true, also_unexpired: true }]);
     let stuck = finding(1, Err("the daemon is \u{7}down"), vec![]);
     insta::assert_snapshot!(stuck.run(&["sweep", "--apply"]).await, @"
     exit 6
@@ -91,7 +117,7 @@ async fn what_is_gone_is_told_and_what_is_not_is_exit_6() {
     let stuck = finding(1, Err("the daemon is down"), vec![]);
     insta::assert_snapshot!(stuck.run(&["sweep", "--apply", "--json"]).await, @r#"
     exit 6
-    out| {"version":1,"sweep":{"applied":true,"orphans":[{"place":"site acme","artifact":"container bg-0","session":"55667788","expires_at":"2025-11-20T16:05:00.000Z","expired":true,"removed":false,"why":"the daemon is down","by_hand":["docker rm -f bg-0"]}],"problems":[]}}
+    out| {"version":1,"sweep":{"applied":true,"orphans":[{"place":"site acme","artifact":"container bg-0","session":"55667788","expires_at":"2025-11-20T16:05:00.000Z","expired":true,"removed":false,"why":"the daemon is down","by_hand":["docker rm -f bg-0"]}],"problems":[],"unlisted":[]}}
     err| {"version":1,"error":{"kind":"cleanup-owed","message":"1 thing is still there","causes":[],"hint":"run the commands above, then look again: breakglass sweep"}}
     "#);
 }
@@ -117,6 +143,31 @@ async fn where_nobody_could_look_something_may_be_left() {
     err|   because: no route to <1B>[2Jhost
     err|   hint: breakglass sites validate acme
     ");
+}
+
+#[tokio::test]
+async fn a_launcher_that_can_never_list_is_told_and_is_no_failure() {
+    let unlisted = || vec![unlisted()];
+    insta::assert_snapshot!(sweeping(0, Ok(()), vec![], unlisted()).run(&["sweep"]).await, @"
+    exit 0
+    err| site acme cannot be listed: give it `list` in `[site.launcher]`
+    err| nothing is left behind where somebody could look
+    ");
+    let all = sweeping(1, Ok(()), vec![], unlisted()).run(&["sweep", "--apply"]).await;
+    insta::assert_snapshot!(all, @"
+    exit 0
+    out| PLACE      ARTIFACT        SESSION   NEEDED UNTIL                    NOW
+    out| site acme  container bg-0  55667788  2025-11-20 16:05:00 UTC (over)  gone
+    err| site acme cannot be listed: give it `list` in `[site.launcher]`
+    err| 1 thing removed, and seen gone
+    ");
+    let json = sweeping(0, Ok(()), vec![], unlisted()).run(&["sweep", "--json"]).await;
+    insta::assert_snapshot!(json, @r#"
+    exit 0
+    out| {"version":1,"sweep":{"applied":false,"orphans":[],"problems":[],"unlisted":[{"place":"site acme","why":"cannot be listed: give it `list` in `[site.launcher]`"}]}}
+    "#);
+    let both = sweeping(0, Ok(()), vec![problem()], unlisted()).run(&["sweep"]).await;
+    assert_eq!(both.code, 6, "a place that does not answer is still one");
 }
 
 #[tokio::test]

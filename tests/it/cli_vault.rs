@@ -60,6 +60,7 @@ async fn unlocking_asks_once_and_making_asks_twice() {
     insta::assert_snapshot!(vault(VaultState::Locked).typing(["open"]).run(&unlock).await, @"
     exit 0
     ask| Passphrase: ****
+    err| the vault stays open while a session lives, and for 15m after the last command
     out| vault      open
     out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
     out| holds      idp-entra
@@ -70,6 +71,7 @@ async fn unlocking_asks_once_and_making_asks_twice() {
     err| there is no vault yet; one is made with this passphrase
     ask| Passphrase: ****
     ask| The same again: ****
+    err| the vault stays open while a session lives, and for 15m after the last command
     out| vault      open
     out| kept in    a sealed file: /home/ana/.local/state/breakglass/vault
     out| holds      idp-entra
@@ -88,6 +90,67 @@ async fn unlocking_asks_once_and_making_asks_twice() {
     ");
     let piped = ["vault", "unlock", "--passphrase-stdin", "--json"];
     assert_eq!(vault(VaultState::Absent).piping("open\n").run(&piped).await.code, 0);
+}
+
+/// An engine that opens nothing while its vault is closed.
+fn guarded(state: VaultState) -> Cli {
+    engine(|world: &mut World, command| match command {
+        Command::Vault(VaultAsk::Unlock { .. }) => {
+            world.vault.state = VaultState::Open;
+            Ok(Reply::Vault(world.vault.clone()))
+        }
+        Command::Vault(VaultAsk::Status) => Ok(Reply::Vault(world.vault.clone())),
+        Command::Open(_) | Command::ValidateProvider { .. } => Err(match world.vault.state {
+            VaultState::Locked => Report::new(Kind::Unavailable, "the vault is locked")
+                .because("the key of the provider `lab` lies in it")
+                .hint("breakglass vault unlock"),
+            VaultState::Absent => Report::new(Kind::Unavailable, "the vault is not made yet")
+                .hint("breakglass vault unlock makes it"),
+            VaultState::Open => Report::new(Kind::Denied, "asked again"),
+        }),
+        other => world.usual(other),
+    })
+    .world(move |world| world.vault.state = state)
+}
+
+#[tokio::test]
+async fn a_verb_that_finds_the_vault_locked_asks_for_the_passphrase_and_goes_on() {
+    let open = ["open", "orders-db", "--reason", "INC-42"];
+    insta::assert_snapshot!(guarded(VaultState::Locked).typing(["open"]).run(&open).await, @"
+    exit 4
+    err| the vault is locked, and the key of the provider `lab` lies in it
+    ask| Passphrase: ****
+    err| the vault stays open while a session lives, and for 15m after the last command
+    err| denied: asked again
+    ");
+    let validate = ["providers", "validate", "lab"];
+    let made = guarded(VaultState::Absent).typing(["open", "open"]).run(&validate).await;
+    insta::assert_snapshot!(made, @"
+    exit 4
+    err| the vault is not made yet
+    err| there is no vault yet; one is made with this passphrase
+    ask| Passphrase: ****
+    ask| The same again: ****
+    err| the vault stays open while a session lives, and for 15m after the last command
+    err| denied: asked again
+    ");
+}
+
+#[tokio::test]
+async fn without_a_terminal_it_says_how_to_give_the_passphrase() {
+    let open = ["open", "orders-db", "--reason", "INC-42"];
+    insta::assert_snapshot!(guarded(VaultState::Locked).run(&open).await, @"
+    exit 5
+    err| unavailable: the vault is locked
+    err|   because: the key of the provider `lab` lies in it
+    err|   hint: breakglass vault unlock; without a terminal: breakglass vault unlock --passphrase-file FILE
+    ");
+    let validate = ["providers", "validate", "lab"];
+    insta::assert_snapshot!(guarded(VaultState::Absent).run(&validate).await, @"
+    exit 5
+    err| unavailable: the vault is not made yet
+    err|   hint: breakglass vault unlock makes it; without a terminal: breakglass vault unlock --passphrase-file FILE
+    ");
 }
 
 #[tokio::test]

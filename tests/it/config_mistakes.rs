@@ -88,7 +88,7 @@ fn unknown_keys_and_tables() {
       hint: it is one of `id`, `name`, `site`, `kind`, `address`, `reachability`, `approval`, `user`, `database`, `listen`, `local-port`, `idle` or `duration-max`
 
     config: /home/ana/config.toml:3:1: there is no key `api-key` in `provider`
-      hint: it is one of `id`, `kind`, `enabled`, `default`, `host`, `user`, `port`, `jump`, `identity-file`, `known-hosts-file` or `key`
+      hint: it is one of `id`, `kind`, `enabled`, `default`, `host`, `user`, `port`, `jump`, `identity-file`, `known-hosts-file`, `server`, `tailnet`, `headscale-user`, `ca-file`, `router-tag`, `operator-tag`, `data-path`, `edit-policy`, `router-image` or `key`
 
     config: /home/ana/config.toml:1:23: there is no key `adress` in `target`
       hint: did you mean `address`?
@@ -190,7 +190,15 @@ fn providers_and_sites() {
     insta::assert_snapshot!(reports(&[
         "[[provider]]\nkind = \"direct\"",
         "[[provider]]\nid = \"direct\"",
-        "[[provider]]\nid = \"acme-tailnet\"\nkind = \"tailscale\"",
+        "[[provider]]\nid = \"acme-tailnet\"\nkind = \"zerotier\"",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\nserver = \"https://hs.example.com/api\"",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\nrouter-tag = \"router\"",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\noperator-tag = \"tag:breakglass-router\"",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\ndata-path = \"host\"\nedit-policy = true",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\nheadscale-user = 0",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\nhost = \"bastion\"",
+        "[[provider]]\nid = \"t\"\nkind = \"ssh\"\nhost = \"bastion\"\ntailnet = \"x\"",
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\nkey = \"tskey-api-canary\"",
         "[[provider]]\nid = \"straight\"\nkind = \"direct\"",
         "[[provider]]\nid = \"direct\"\nkind = \"direct\"\n[[provider]]\nid = \"direct\"\nkind = \"direct\"",
         "[[site]]\nname = \"Acme\"",
@@ -209,8 +217,28 @@ fn providers_and_sites() {
     config: /home/ana/config.toml:1:1: this `provider` has no `kind`
       hint: add a line such as `kind = "ssh"`
 
-    config: /home/ana/config.toml:3:8: `provider.kind`: `tailscale` is none of its values
-      hint: write `direct` or `ssh`
+    config: /home/ana/config.toml:3:8: `provider.kind`: `zerotier` is none of its values
+      hint: write `direct`, `ssh` or `tailscale`
+
+    config: /home/ana/config.toml:4:10: `provider.server`: `https://hs.example.com/api` is no control server; write `https://`, the host and perhaps a port, nothing more
+
+    config: /home/ana/config.toml:4:14: `provider.router-tag`: `router` is no tag; one looks like `tag:breakglass-router`
+
+    config: /home/ana/config.toml:1:1: this `provider`: routers and this side's nodes need tags of their own, or what is allowed to one is allowed to the other
+
+    config: /home/ana/config.toml:1:1: this `provider`: the policy file is edited only for a node of the session's own: what this host's node may reach, every session and user of it may reach
+
+    config: /home/ana/config.toml:4:18: `provider.headscale-user`: a user of Headscale has a number from 1 on
+      hint: `headscale users list` shows it
+
+    config: /home/ana/config.toml:4:8: `provider.host`: only a provider of kind `ssh` has it
+      hint: take the key out, or write `kind = "ssh"`
+
+    config: /home/ana/config.toml:5:11: `provider.tailnet`: only a provider of kind `tailscale` has it
+      hint: take the key out, or write `kind = "tailscale"`
+
+    config: /home/ana/config.toml:4:7: `provider.key`: only `vault:provider-t` may stand here, never a key
+      hint: `breakglass providers add tailscale t --key-file FILE` puts it in the vault and never in the file
 
     config: /home/ana/config.toml:2:6: `provider.id`: the provider of kind `direct` is always named `direct`
       hint: write `id = "direct"`

@@ -71,6 +71,7 @@ impl Provider for Routed {
             expires: None,
             lives: Lives::InTheWorld,
             remade: false,
+            waits: false,
             needs: vec![],
             undo_after: None,
             settle: Span::ZERO,
@@ -130,7 +131,7 @@ fn address(action: &serde_json::Value) -> Address {
 }
 
 /// Commands that keep what runs as a file, and its secret in another one.
-fn commands(place: &Place) -> LauncherSettings {
+pub fn commands(place: &Place) -> LauncherSettings {
     let words = |name: &str, text: &str| vec![place.script(name, text)];
     LauncherSettings::Command(CommandLauncher {
         start: words(

@@ -13,7 +13,7 @@ use breakglass::domain::time::{Span, Timestamp};
 use breakglass::engine::Parcel;
 use breakglass::protocol::{Command, Event, SessionState, Severity, StepProgress};
 use breakglass::provider::{
-    DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall,
+    DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall, Told,
 };
 use breakglass::session::{Applied, Carrier, Lives, Looked, PlannedStep, Undone};
 use tokio::net::TcpStream;
@@ -32,6 +32,7 @@ struct Line {
     cut: Notify,
     watches: AtomicU32,
     trouble: AtomicBool,
+    unreachable: AtomicBool,
 }
 
 impl Line {
@@ -46,6 +47,7 @@ impl Line {
             cut: Notify::new(),
             watches: AtomicU32::default(),
             trouble: AtomicBool::default(),
+            unreachable: AtomicBool::default(),
         })
     }
 
@@ -88,6 +90,7 @@ impl Provider for Line {
             expires: None,
             lives: Lives::InTheWorld,
             remade: self.remade,
+            waits: false,
             needs: vec![],
             undo_after: None,
             settle: Span::ZERO,
@@ -123,16 +126,19 @@ impl Provider for Line {
         stream.map(Dialed::Tcp).map_err(|_| DialError::Refused { address: "the target".into() })
     }
     async fn check(&self) -> Health {
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Health::Down { why: "no route".into() };
+        }
         Health::Healthy
     }
     async fn validate(&self, now: Timestamp) -> Validation {
         Validation { probe: Probe { at: now, checks: vec![] }, key_expires_at: None }
     }
-    async fn watch(&self, steps: &[Made], trouble: mpsc::Sender<String>) -> Lost {
+    async fn watch(&self, steps: &[Made], trouble: mpsc::Sender<Told>) -> Lost {
         self.watches.fetch_add(1, Ordering::SeqCst);
         if self.trouble.load(Ordering::SeqCst) {
             for text in ["noise\u{1b}", "noise\u{1b}", "silence"] {
-                trouble.send(text.into()).await.unwrap();
+                trouble.send(Told::Trouble(text.into())).await.unwrap();
             }
         }
         self.cut.notified().await;
@@ -171,6 +177,8 @@ async fn a_lost_path_is_made_again_under_the_open_endpoint() {
     let again = "line lost: no carrier; being made again, try 2";
     until_view(&mut faces, opened.id, |view| view.path_lost.as_deref() == Some(again)).await;
     let back = until_view(&mut faces, opened.id, |view| view.path_lost.is_none()).await;
+    let losses = back.path_losses.iter();
+    assert_eq!(losses.filter(|loss| loss.back_at >= Some(loss.lost_at)).count(), 1);
     assert_eq!((back.state, &back.endpoint), (SessionState::Active, &active.endpoint));
     echo(&mut connect(&back).await, "after").await;
 
@@ -185,6 +193,30 @@ async fn a_lost_path_is_made_again_under_the_open_endpoint() {
     let ended = until(&mut faces, opened.id, SessionState::Ended).await;
     assert_eq!(ended.receipt.len(), 2, "a line a step");
     assert!(!line.there.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_provider_whose_path_was_lost_is_looked_at_at_once() {
+    let target = EchoTarget::start().await;
+    let line = Line::to(&target, true);
+    let rig = rig(&line);
+    let engine = rig.start().await;
+    let mut faces = engine.handle.subscribe().await.unwrap();
+    let opened = session(engine.handle.call(Command::Open(request(&target.address))).await);
+    until(&mut faces, opened.id, SessionState::Active).await;
+    line.unreachable.store(true, Ordering::SeqCst);
+    line.cut(u32::MAX);
+    let mut seen = vec![];
+    loop {
+        let Event::Providers(views) = faces.events.recv().await.unwrap() else { continue };
+        seen.push(views[0].health.clone());
+        if let Some(Health::Down { why }) = seen.last() {
+            assert_eq!(why, "no route");
+            break;
+        }
+    }
+    let suspected = Health::Degraded { why: "path lost: the line was cut<1B>".into() };
+    assert!(seen.contains(&suspected), "{seen:?}");
 }
 
 #[tokio::test]

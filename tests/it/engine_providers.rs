@@ -4,21 +4,26 @@
 use std::sync::Arc;
 
 use breakglass::domain::id::SecretName;
+use breakglass::domain::launcher::{CommandLauncher, LauncherSettings};
 use breakglass::domain::provider::{ProviderSettings, ProviderSetup};
 use breakglass::domain::secret::Secret;
 use breakglass::domain::site::Site;
 use breakglass::engine::Running;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{
-    Command, Kept, ProviderView, Reply, Save, SessionState, SweepView, ValidationView,
+    Command, Kept, ProviderView, Reply, Save, SessionState, SweepProblem, SweepView, ValidationView,
 };
-use breakglass::vault::Vault;
+use tokio::sync::oneshot;
 
+use crate::engine_launch::commands;
+use crate::support::launching::Place;
+use crate::support::lockable::Lockable;
 use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
 use crate::support::told::{There, bastion};
 
 struct House {
     rig: Rig,
+    vault: Arc<Lockable>,
     there: There,
     engine: Running,
 }
@@ -28,8 +33,10 @@ impl House {
         let there = There::default();
         let mut rig = Rig::new();
         rig.builder = Arc::new(there.clone());
+        let vault = Arc::new(Lockable::default());
+        rig.vault = vault.clone();
         let engine = rig.start().await;
-        Self { rig, there, engine }
+        Self { rig, vault, there, engine }
     }
 
     async fn put(
@@ -61,7 +68,12 @@ impl House {
     }
 
     async fn sweep(&self, apply: bool) -> SweepView {
-        match self.engine.handle.call(Command::Sweep { apply }).await.unwrap() {
+        self.sweep_with(apply, apply).await
+    }
+
+    async fn sweep_with(&self, apply: bool, also_unexpired: bool) -> SweepView {
+        let sweep = Command::Sweep { apply, also_unexpired };
+        match self.engine.handle.call(sweep).await.unwrap() {
             Reply::Sweep(view) => view,
             other => panic!("{other:?}"),
         }
@@ -133,6 +145,40 @@ async fn a_new_key_is_seen_to_work_before_the_old_one_goes() {
     assert_eq!(house.audit("provider.key_rotated"), ["Provider bastion has another key"]);
     let said = format!("{:?}", house.rig.store.events());
     assert!(!said.contains("wrong") && !said.contains("\"new\""), "no key is in the audit");
+}
+
+#[tokio::test]
+async fn a_key_that_worked_is_not_kept_for_what_was_changed_meanwhile() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), Some("old"), Save::WhenHealthy).await.unwrap();
+    let ((begun, has_begun), (go_on, goes_on)) = (oneshot::channel(), oneshot::channel());
+    *house.there.pause.lock().unwrap() = Some((begun, goes_on));
+    let meanwhile = async {
+        has_begun.await.unwrap();
+        let off =
+            Command::SetProviderEnabled { provider: "bastion".parse().unwrap(), enabled: false };
+        house.engine.handle.call(off).await.unwrap();
+        go_on.send(()).unwrap();
+    };
+    let (rotated, ()) = tokio::join!(house.rotate("new"), meanwhile);
+    assert_eq!(rotated.unwrap_err().message, "`bastion` was changed by somebody else meanwhile");
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nold"));
+    assert!(!house.view().await.enabled, "and it stays off");
+}
+
+#[tokio::test]
+async fn a_way_over_too_many_hosts_is_refused_before_anything_is_tried() {
+    let house = House::new().await;
+    let mut settings = bastion("bastion", "edge");
+    let ProviderSetup::Ssh(setup) = &mut settings.setup else { panic!() };
+    setup.destination.jump = vec!["hop".parse().unwrap(); 9];
+    // Whoever looks at it waits for ever.
+    let ((begun, _has_begun), (_go_on, goes_on)) = (oneshot::channel(), oneshot::channel());
+    *house.there.pause.lock().unwrap() = Some((begun, goes_on));
+    let refused = house.put(settings, None, Save::Disabled).await.unwrap_err();
+    assert_eq!(refused.kind, Kind::Usage);
+    assert_eq!(refused.message, "there are more than 8 hosts on the way");
+    assert!(house.there.pause.lock().unwrap().is_some(), "nothing was tried");
 }
 
 #[tokio::test]
@@ -221,4 +267,119 @@ async fn what_belongs_to_no_living_session_is_found_and_goes_on_demand() {
     assert_eq!(outcomes, [Err("409: in use".to_owned()), Ok(())]);
     assert_eq!(house.there.things.lock().unwrap().len(), 3, "nothing else is touched");
     assert_eq!(house.audit("orphan.removed").len(), 2);
+}
+
+#[tokio::test]
+async fn a_sweep_passes_over_a_launcher_that_can_never_list_and_names_it() {
+    let commands = |list: Option<Vec<String>>| CommandLauncher {
+        start: vec!["/bin/true".to_owned()],
+        stop: vec!["/bin/true".to_owned()],
+        look: vec!["/bin/true".to_owned()],
+        logs: None,
+        list,
+    };
+    let mut rig = Rig::new();
+    for (id, list) in [("acme", None), ("beta", Some(vec!["/bin/true".to_owned()]))] {
+        let site = Site {
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            private_ranges: vec![],
+            providers: vec![],
+            launcher: Some(LauncherSettings::Command(commands(list))),
+        };
+        rig.catalogue.sites.insert(site.id.clone(), site);
+    }
+    let engine = rig.start().await;
+    let Reply::Sweep(swept) =
+        engine.handle.call(Command::Sweep { apply: false, also_unexpired: false }).await.unwrap()
+    else {
+        panic!("no sweep")
+    };
+    let why = "cannot be listed: give it `list` in `[site.launcher]`".to_owned();
+    let acme = SweepProblem { place: "site acme".to_owned(), why };
+    assert_eq!(swept, SweepView { unlisted: vec![acme], ..SweepView::default() });
+}
+
+#[tokio::test]
+async fn a_provider_stays_whole_while_the_vault_with_its_key_is_locked() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), Some("right"), Save::WhenHealthy).await.unwrap();
+    let (before, settings) = (house.providers().await, house.rig.kept.lock().unwrap().clone());
+    let remove = || Command::RemoveProvider { provider: "bastion".parse().unwrap() };
+    house.vault.lock(true);
+    let refused = house.engine.handle.call(remove()).await.unwrap_err();
+    assert_eq!(refused.message, "the vault is locked");
+    assert_eq!(house.providers().await, before);
+    assert_eq!(*house.rig.kept.lock().unwrap(), settings);
+    assert!(settings.unwrap().iter().any(|it| it.id.as_str() == "bastion"));
+    assert_eq!(house.audit("provider.removed"), Vec::<String>::new());
+    house.vault.lock(false);
+    assert_eq!(house.in_vault().await.as_deref(), Some("for ssh edge\nright"));
+    house.engine.handle.call(remove()).await.unwrap();
+    assert_eq!((house.providers().await.len(), house.in_vault().await), (1, None));
+}
+
+#[tokio::test]
+async fn what_an_engine_with_the_same_state_may_need_stays_until_its_time_is_over() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), None, Save::WhenHealthy).await.unwrap();
+    house.there.put("bg-bcdefg-deadbeef-00000001");
+    house.there.put("bg-bcdefg-deadbeef-7fffffff");
+    let swept = house.sweep_with(true, false).await;
+    let outcomes: Vec<_> = swept.orphans.iter().map(|it| it.removed.clone().unwrap()).collect();
+    assert_eq!(outcomes[0], Ok(()));
+    assert!(outcomes[1].as_ref().unwrap_err().contains("--also-unexpired"), "{outcomes:?}");
+    assert_eq!(house.there.things.lock().unwrap().len(), 1);
+    let swept = house.sweep_with(true, true).await;
+    assert_eq!(swept.orphans[0].removed, Some(Ok(())));
+}
+
+#[tokio::test]
+async fn the_same_mark_at_two_places_is_two_things() {
+    let (there, place) = (There::default(), Place::new());
+    let mut rig = Rig::new();
+    (rig.builder, rig.launcher) = (Arc::new(there.clone()), Arc::new(place.launchers()));
+    let site = Site {
+        id: "acme".parse().unwrap(),
+        name: "acme".to_owned(),
+        private_ranges: vec![],
+        providers: vec![],
+        launcher: Some(commands(&place)),
+    };
+    rig.catalogue.sites.insert(site.id.clone(), site);
+    let engine = rig.start().await;
+    let house = House { rig, vault: Arc::default(), there, engine };
+    for id in ["bastion", "second"] {
+        house.put(bastion(id, "edge"), None, Save::WhenHealthy).await.unwrap();
+    }
+    let mark = "bg-bcdefg-deadbeef-00000001";
+    house.there.put(mark);
+    place.write(&format!("run-{mark}"), "");
+    let places = |view: &SweepView| {
+        let mut all: Vec<_> = view.orphans.iter().map(|it| it.place.clone()).collect();
+        all.retain(|place| place != "second" && place != "bastion");
+        (view.orphans.len(), all)
+    };
+    let found = house.sweep(false).await;
+    assert_eq!(places(&found), (2, vec!["site acme".to_owned()]), "of two of a kind one says it");
+    let swept = house.sweep(true).await;
+    assert!(swept.orphans.iter().all(|it| it.removed == Some(Ok(()))), "{swept:?}");
+    assert!(!place.path(&format!("run-{mark}")).exists());
+    assert_eq!(house.sweep(false).await, SweepView::default());
+}
+
+#[tokio::test]
+async fn a_place_that_lists_without_end_does_not_fill_the_audit() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), None, Save::WhenHealthy).await.unwrap();
+    for number in 0..2_000 {
+        house.there.put(&format!("bg-bcdefg-{number:08x}-00000001"));
+    }
+    let swept = house.sweep(true).await;
+    assert_eq!(swept.orphans.len(), 100);
+    assert_eq!(swept.problems.len(), 1);
+    assert!(swept.problems[0].why.starts_with("it lists 2000 things"), "{swept:?}");
+    assert_eq!(house.audit("orphan.found").len(), 101);
+    assert_eq!(house.audit("orphan.removed").len(), 100);
+    assert_eq!(house.there.things.lock().unwrap().len(), 1_900);
 }

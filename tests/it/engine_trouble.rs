@@ -96,6 +96,7 @@ impl Provider for Breaks {
             expires: None,
             lives: Lives::InTheWorld,
             remade: false,
+            waits: false,
             needs: vec![],
             undo_after: None,
             settle: Span::ZERO,

@@ -90,21 +90,40 @@ async fn what_is_started_is_given_the_protocol_found_listed_and_stopped() {
 }
 
 #[tokio::test]
-async fn a_command_that_lies_or_fails_is_refused_and_nothing_of_it_runs() {
+async fn a_command_that_lies_or_says_no_is_refused_and_nothing_of_it_runs() {
     let run = r#"mkdir -p "$STATE/run"; touch "$STATE/run/$BREAKGLASS_NAME";"#;
     let said = [
-        refusal("exit 0", 11).await,
-        refusal("read secret; echo no luck with $secret >&2; exit 7", 12).await,
+        refusal("read secret; echo no luck with $secret >&2; exit 3", 12).await,
         refusal(&format!("{run} head -c 1000000 /dev/zero | tr '\\0' x"), 13).await,
         refusal(&format!("{run} printf 'one\\ntwo'"), 14).await,
         refusal(&format!("{run} printf '\\033]52;c;x\\007'"), 15).await,
     ];
     insta::assert_snapshot!(said.join("\n"), @r"
-    the router was started, it is said, and it does not run: last line of
     the `start` command failed: no luck with KEY=[secret]
     the `start` command printed no id but a lot of text; it was stopped
     the `start` command printed no id: it must be one line of plain characters; it was stopped
     the `start` command printed no id: it must be one line of plain characters; it was stopped
+    ");
+}
+
+#[tokio::test]
+async fn what_may_still_come_of_a_command_nobody_knows() {
+    let mut said = vec![];
+    for (number, start) in
+        ["exit 0", "echo timed out >&2; exit 7", "kill -KILL $$"].iter().enumerate()
+    {
+        let (place, settings) = place(start);
+        let launch = launch(settings, 16 + u8::try_from(number).unwrap());
+        let Applied::Unknown(why) = place.launchers().start(&launch, &secrets(), now()).await
+        else {
+            panic!("{start} is not unknown")
+        };
+        said.push(why);
+    }
+    insta::assert_snapshot!(said.join("\n"), @r"
+    the router was started, it is said, and it does not run: last line of
+    the `start` command failed: timed out
+    the `start` command failed: ended by a signal
     ");
 }
 

@@ -156,3 +156,24 @@ async fn an_engine_that_is_down_or_closed_is_unclear_and_says_what_to_do() {
     `docker` is not installed on this host, or not in the PATH there
     ");
 }
+
+#[tokio::test]
+async fn what_is_no_list_of_containers_does_not_say_that_there_is_none() {
+    let (place, settings) = place(ContainerEngine::Podman);
+    let (launchers, launch) = (place.launchers(), launch(settings, 69));
+    let name = launch.spec.marker.to_string();
+    for (said, seen) in [
+        (
+            "<html>sign in first</html>",
+            "`podman` on this host answers oddly: <html>sign in first</html>",
+        ),
+        ("bg-cut", "`podman` on this host answers oddly: bg-cut"),
+    ] {
+        place.script("podman", &format!("echo '{said}'"));
+        assert_eq!(launchers.look(&launch).await, Looked::Unclear(seen.to_owned()));
+    }
+    place.script("podman", &format!("echo '{name},acme/alias exited'"));
+    assert!(matches!(launchers.look(&launch).await, Looked::Found(_)));
+    place.script("podman", "echo");
+    assert_eq!(launchers.look(&launch).await, Looked::Absent);
+}

@@ -62,6 +62,9 @@ const SHARED_IN_CONTRACT: &[(&str, &str)] = &[
     ("launcher", "order"),
     ("launcher", "transport"),
     ("launcher", "way"),
+    ("provider", "checks"),
+    ("provider", "key"),
+    ("provider", "left"),
 ];
 
 /// What puts all that fulfil a contract behind one face of it.

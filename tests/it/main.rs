@@ -4,6 +4,9 @@
 #![cfg(test)]
 
 mod adapter_faults;
+mod adapter_faults_launchers;
+mod adapter_faults_ssh;
+mod adapter_faults_tailnet;
 mod cli_audit;
 mod cli_break_glass_users;
 mod cli_config;
@@ -44,6 +47,7 @@ mod engine_people;
 mod engine_people_attacks;
 mod engine_providers;
 mod engine_trouble;
+mod engine_vault;
 mod forward;
 mod http;
 mod identity_sso;
@@ -53,6 +57,7 @@ mod launcher_container;
 mod launcher_kubernetes;
 mod launcher_real;
 mod layering;
+mod provider_tailnet;
 mod secrets;
 mod session_crash;
 mod session_laws;
@@ -66,6 +71,9 @@ mod store_samples;
 mod store_tamper;
 mod support;
 mod system_mode;
+mod tailnet_headscale;
+mod tailnet_served;
+mod tailnet_simulator;
 mod tidy;
 mod tui_bytes;
 mod tui_gallery;

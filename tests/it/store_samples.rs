@@ -148,6 +148,8 @@ pub fn view(number: u64) -> SessionView {
 
         audience: vec![],
         path_lost: None,
+        live: vec![],
+        path_losses: vec![],
         drill: false,
     }
 }

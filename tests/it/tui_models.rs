@@ -196,6 +196,8 @@ pub fn session(number: u8, name: &str, state: SessionState) -> SessionView {
 
         audience: vec![],
         path_lost: None,
+        live: vec![],
+        path_losses: vec![],
         drill: false,
     };
     dress(&mut view);

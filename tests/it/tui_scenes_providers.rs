@@ -121,6 +121,7 @@ pub fn left(removed: Option<Result<(), String>>) -> SweepView {
             orphan("bg-abc234-deadbeef-691f2a3d", removed),
         ],
         problems: vec![SweepProblem { place: "site acme".into(), why }],
+        unlisted: vec![],
     }
 }
 

@@ -70,11 +70,11 @@ async fn what_was_left_behind_is_shown_and_removed_on_demand() {
     let mut walk = at_providers();
     walk.sees("orders-db").await.types("1").sees("bastion").await.types("S");
     let asked = walk.answers(Ok(Reply::Sweep(left(None)))).await;
-    assert_eq!(asked, Command::Sweep { apply: false });
+    assert_eq!(asked, Command::Sweep { apply: false, also_unexpired: false });
     walk.sees("2 things of this installation").await.sees("nobody could look at site acme").await;
     walk.types("D").sees("Remove 2 things?").await.key(Key::Right).key(Key::Enter);
     let asked = walk.answers(Ok(Reply::Sweep(left(Some(Ok(())))))).await;
-    assert_eq!(asked, Command::Sweep { apply: true });
+    assert_eq!(asked, Command::Sweep { apply: true, also_unexpired: false });
     walk.sees("2 things removed and seen gone").await.key(Key::Esc).types("S");
     walk.answers(Ok(Reply::Sweep(SweepView::default()))).await;
     walk.sees("nothing is left that belongs to no session").await;
@@ -87,4 +87,12 @@ async fn a_member_looks_and_changes_nothing() {
     for key in ["a", "e", "K", "D", "S", "t"] {
         walk.types(key).sees("change providers").await.key(Key::Esc);
     }
+}
+
+#[tokio::test]
+async fn a_vault_key_for_another_host_is_asked_for_in_its_field() {
+    let walk = at_providers();
+    walk.sees("orders-db").await.types("1").sees("bastion").await.key(Key::Down).types("e");
+    walk.sees("vault key").await.sees("identity").await.key(Key::Tab).key(Key::Tab);
+    walk.types("x").key(Key::Enter).sees("the vault key is bound to the host").await;
 }

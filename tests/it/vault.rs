@@ -85,7 +85,7 @@ async fn a_vault_is_absent_then_open_then_locked_for_the_next_process() {
     let place = Place::new();
     let vault = place.vault();
     assert_eq!(vault.status().await.state, VaultState::Absent);
-    assert_eq!(vault.get(&name("idp")).await, Err(VaultError::Locked));
+    assert_eq!(vault.get(&name("idp")).await, Err(VaultError::Absent));
     vault.unlock(&secret(PASSPHRASE)).await.unwrap();
     vault.put(&name("idp"), &secret("s")).await.unwrap();
     vault.put(&name("api"), &secret("k")).await.unwrap();

@@ -332,7 +332,7 @@ impl CrashWorld {
         );
         let applied = self.applied_in.get(&step).map_or(&[][..], Vec::as_slice);
         match self.plan[step].lives {
-            Lives::InTheWorld => {
+            Lives::InTheWorld | Lives::UntilUsed => {
                 let before = self.about(step).nth(1);
                 let known_gone = matches!(
                     before,

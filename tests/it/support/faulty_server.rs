@@ -3,6 +3,7 @@
 //! It speaks just enough HTTP/1.1 for one call a connection. What it serves is a [`Model`], plain
 //! data with a record of its own of what exists; the faults lie around it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use breakglass::domain::time::Timestamp;
@@ -10,10 +11,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::leaves_nothing::FarSide;
+
 /// What is served.
 pub trait Model: Send {
     /// Serves one call, and says the status and the body.
     fn serve(&mut self, call: &HttpCall) -> (u16, String);
+
+    /// Serves one call where headers matter too.
+    fn answer(&mut self, call: &HttpCall) -> HttpAnswer {
+        let (status, body) = self.serve(call);
+        HttpAnswer { status, headers: BTreeMap::new(), body }
+    }
 
     /// What exists, and what will come to exist.
     fn left(&self) -> Vec<String>;
@@ -26,10 +35,24 @@ pub trait Model: Send {
 }
 
 /// One call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpCall {
     pub method: String,
+    /// Without its query.
     pub path: String,
+    pub query: String,
+    /// By their names in small letters.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, Default)]
+pub struct HttpAnswer {
+    pub status: u16,
+    /// By their names in small letters.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
 }
 
 /// What goes wrong with a call.
@@ -103,7 +126,7 @@ pub struct FaultyServer {
 struct Inner {
     model: Box<dyn Model>,
     calls: usize,
-    armed: Option<(usize, Fault)>,
+    armed: Vec<(usize, Fault)>,
     late: Timestamp,
 }
 
@@ -113,7 +136,7 @@ impl FaultyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let late = Timestamp::default();
-        let inner = Arc::new(Mutex::new(Inner { model, calls: 0, armed: None, late }));
+        let inner = Arc::new(Mutex::new(Inner { model, calls: 0, armed: vec![], late }));
         let mut tasks = JoinSet::new();
         let shared = Arc::clone(&inner);
         tasks.spawn(async move {
@@ -124,25 +147,28 @@ impl FaultyServer {
         });
         Self { url, inner, _tasks: tasks }
     }
+}
 
-    /// The call of this number, counted from zero, goes wrong; what is late in it comes at `late`.
-    pub fn arm(&self, number: usize, fault: Fault, late: Timestamp) {
-        let mut inner = self.inner.lock().unwrap();
-        (inner.armed, inner.late) = (Some((number, fault)), late);
+impl FarSide for FaultyServer {
+    fn faults(&self) -> Vec<String> {
+        FAULTS.iter().map(|fault| format!("{fault:?}")).collect()
     }
 
-    /// How many calls there were.
-    pub fn calls(&self) -> usize {
+    fn arm(&self, wrong: &[(usize, usize)], late: Timestamp) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.armed = wrong.iter().map(|(call, fault)| (*call, FAULTS[*fault])).collect();
+        inner.late = late;
+    }
+
+    fn calls(&self) -> usize {
         self.inner.lock().unwrap().calls
     }
 
-    /// What exists there by its own record.
-    pub fn left(&self) -> Vec<String> {
+    fn left(&self) -> Vec<String> {
         self.inner.lock().unwrap().model.left()
     }
 
-    /// Lets time pass.
-    pub fn advance(&self, now: Timestamp) {
+    fn advance(&self, now: Timestamp) {
         self.inner.lock().unwrap().model.advance(now);
     }
 }
@@ -152,7 +178,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Mutex<Inner>>) {
         let mut inner = shared.lock().unwrap();
         let number = inner.calls;
         inner.calls += 1;
-        inner.armed.filter(|(at, _)| *at == number).map(|(_, fault)| fault)
+        inner.armed.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault)
     };
     let limit = match fault {
         Some(Fault::Closed) => return,
@@ -160,7 +186,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Mutex<Inner>>) {
         _ => usize::MAX,
     };
     let Some(call) = read(&mut client, limit).await else { return };
-    let (status, body, retry_after) = answer(&call, fault, &shared);
+    let HttpAnswer { status, mut headers, body } = answer(&call, fault, &shared);
+    headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
+    let headers: String = headers.iter().map(|(name, is)| format!("{name}: {is}\r\n")).collect();
     match fault {
         Some(Fault::SilentBefore | Fault::SilentAfter | Fault::LandsLate | Fault::ListedLate) => {
             until_gone(&mut client).await
@@ -176,8 +204,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Mutex<Inner>>) {
         }
         _ => {
             let head = format!(
-                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\ncontent-type: application/json\r\n\
-                 connection: close\r\n{retry_after}\r\n",
+                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n",
                 body.len()
             );
             let whole = [head.as_bytes(), body.as_bytes()].concat();
@@ -190,28 +217,31 @@ async fn serve(mut client: TcpStream, shared: Arc<Mutex<Inner>>) {
     }
 }
 
-fn answer(call: &HttpCall, fault: Option<Fault>, shared: &Mutex<Inner>) -> (u16, String, String) {
+fn answer(call: &HttpCall, fault: Option<Fault>, shared: &Mutex<Inner>) -> HttpAnswer {
     let mut inner = shared.lock().unwrap();
     let late = inner.late;
+    let only =
+        |status, body: &str| HttpAnswer { status, body: body.to_owned(), ..HttpAnswer::default() };
     match fault {
-        Some(Fault::Status(status)) => return (status, "{}".to_owned(), String::new()),
+        Some(Fault::Status(status)) => return only(status, "{}"),
         Some(Fault::TooMany(after)) => {
-            let after = after.map_or(String::new(), |after| format!("retry-after: {after}\r\n"));
-            return (429, "{}".to_owned(), after);
+            let mut answer = only(429, "{}");
+            answer.headers.extend(after.map(|after| ("retry-after".to_owned(), after.to_owned())));
+            return answer;
         }
-        Some(Fault::SilentBefore) => return (200, String::new(), String::new()),
+        Some(Fault::SilentBefore) => return only(200, ""),
         Some(Fault::LandsLate) => inner.model.delay(late, late),
         Some(Fault::ListedLate) => inner.model.delay(Timestamp::default(), late),
         _ => inner.model.delay(Timestamp::default(), Timestamp::default()),
     }
-    let (status, body) = inner.model.serve(call);
-    let body = match fault {
-        Some(Fault::Malformed) => "{\"things\": [nul".to_owned(),
-        Some(Fault::Html) => "<html>sign in first</html>".to_owned(),
-        Some(Fault::Huge) => format!("\"{}\"", "x".repeat(5_000_000)),
-        _ => body,
-    };
-    (status, body, String::new())
+    let mut answer = inner.model.answer(call);
+    match fault {
+        Some(Fault::Malformed) => answer.body = "{\"things\": [nul".to_owned(),
+        Some(Fault::Html) => answer.body = "<html>sign in first</html>".to_owned(),
+        Some(Fault::Huge) => answer.body = format!("\"{}\"", "x".repeat(5_000_000)),
+        _ => {}
+    }
+    answer
 }
 
 async fn read(client: &mut TcpStream, limit: usize) -> Option<HttpCall> {
@@ -224,9 +254,7 @@ async fn read(client: &mut TcpStream, limit: usize) -> Option<HttpCall> {
                 rest.lines().next().and_then(|line| line.trim().parse().ok()).unwrap_or(0)
             });
             if body.len() >= length {
-                let mut words = head.split_whitespace();
-                let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-                return Some(HttpCall { method, path });
+                return parsed(head, body);
             }
         }
         let mut chunk = [0; 4096];
@@ -236,6 +264,17 @@ async fn read(client: &mut TcpStream, limit: usize) -> Option<HttpCall> {
             return None;
         }
     }
+}
+
+fn parsed(head: &str, body: &str) -> Option<HttpCall> {
+    let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
+    let mut words = first.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let headers = rest.lines().filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, is)| (name.to_lowercase(), is.trim().to_owned())).collect();
+    let (path, query) = (path.to_owned(), query.to_owned());
+    Some(HttpCall { method, path, query, headers, body: body.to_owned() })
 }
 
 async fn until_gone(client: &mut TcpStream) {

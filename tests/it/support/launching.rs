@@ -9,8 +9,8 @@ use breakglass::domain::id::{InstallationId, SessionId};
 use breakglass::domain::launcher::{Launch, LaunchSpec, LauncherSettings};
 use breakglass::domain::secret::Secret;
 use breakglass::domain::time::{Span, Timestamp};
-use breakglass::launcher::Secrets;
 use breakglass::launcher::kinds::Launchers;
+use breakglass::launcher::{Secrets, Waits};
 use breakglass::process::Variables;
 use breakglass::ssh::{Ssh, Whose};
 
@@ -62,11 +62,21 @@ impl Place {
 
     /// Launchers that find nothing but these fakes and the system's tools; `$STATE` is the folder.
     pub fn launchers(&self) -> Launchers {
-        let bin = self.path("bin");
-        let variables = variables(&bin, self.dir.path());
+        self.waiting(Waits::default())
+    }
+
+    /// The same with waits of one's own.
+    pub fn waiting(&self, waits: Waits) -> Launchers {
+        let ssh = self.ssh();
+        let variables = ssh.variables.clone();
+        Launchers::waiting(ssh, variables, waits)
+    }
+
+    /// An `ssh` that finds nothing else either, with its folders below `ssh`.
+    pub fn ssh(&self) -> Ssh {
+        let variables = variables(&self.path("bin"), self.dir.path());
         let whose = Whose::Operator { home: self.dir.path().to_owned() };
-        let ssh = Ssh { whose, variables: variables.clone(), dir: self.path("ssh") };
-        Launchers::new(ssh, variables)
+        Ssh { whose, variables, dir: self.path("ssh") }
     }
 }
 

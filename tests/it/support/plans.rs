@@ -80,6 +80,7 @@ pub fn step(what: &str, needs: &[StepIndex]) -> PlannedStep {
         expires: None,
         lives: Lives::InTheWorld,
         remade: false,
+        waits: false,
         needs: needs.to_vec(),
         undo_after: None,
         settle: SETTLE,

@@ -23,6 +23,7 @@ use breakglass::launcher::Launcher;
 use breakglass::protocol::{Command, Event, Reply, SessionState, SessionView, Subscription};
 use breakglass::provider::Provider;
 use breakglass::provider::direct::Direct;
+use breakglass::vault::Vault;
 use breakglass::vault::memory::MemoryVault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,7 +44,9 @@ pub struct Rig {
     /// Starts things inside sites.
     pub launcher: Arc<dyn Launcher>,
     /// The vault.
-    pub vault: Arc<MemoryVault>,
+    pub vault: Arc<dyn Vault>,
+    /// True where its process is there for it alone.
+    pub detached: bool,
     /// The sites and targets.
     pub catalogue: Catalogue,
     /// What the configuration says of providers; nothing until somebody writes there.
@@ -71,7 +74,8 @@ impl Rig {
             idps: vec![],
             builder: Arc::new(Nothing),
             launcher: Arc::new(Nothing),
-            vault: Arc::default(),
+            vault: Arc::new(MemoryVault::default()),
+            detached: false,
             catalogue: Catalogue::default(),
             kept: Arc::default(),
             written: Arc::default(),
@@ -128,7 +132,7 @@ impl Rig {
             sockets_dir: self.sockets.path().to_owned(),
             connections_max: 4_096,
             drill: false,
-            detached: false,
+            detached: self.detached,
             problem: None,
         };
         Engine::start(parts, parcel.unpack()).await.unwrap()
@@ -203,7 +207,7 @@ fn policy() -> Policy {
 pub fn request(address: &Address) -> OpenRequest {
     let (address, kind) = (address.clone(), TargetKind::Tcp);
     let target = TargetChoice::AdHoc { address, kind, site: None };
-    OpenRequest { target, reason: "INC-1".into(), duration: None }
+    OpenRequest { target, reason: "INC-1".into(), duration: None, agreed: false }
 }
 
 /// Opens a session and waits until it is Active.

@@ -16,6 +16,7 @@ use breakglass::engine::BuildProviders;
 use breakglass::provider::direct::Direct;
 use breakglass::provider::{DialError, Dialed, Made, Order, Provider, ProviderError, StepCall};
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
+use tokio::sync::oneshot;
 
 /// What is so at the other side, whichever provider asks.
 #[derive(Clone, Default)]
@@ -26,7 +27,12 @@ pub struct There {
     pub things: Arc<Mutex<Vec<Marked>>>,
     /// What cannot be removed.
     pub stuck: Arc<Mutex<Option<String>>>,
+    /// What a look waits for, once, after it has said that it has begun.
+    pub pause: Arc<Mutex<Option<Pause>>>,
 }
+
+/// The two ends of a look that waits.
+pub type Pause = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 impl There {
     /// Something lies about, with a mark.
@@ -44,7 +50,9 @@ impl BuildProviders for There {
         let (id, there) = (settings.id.clone(), self.clone());
         match settings.setup {
             ProviderSetup::Direct => Arc::new(Direct::new(id)),
-            ProviderSetup::Ssh(_) => Arc::new(Told { id, key: key.cloned(), there }),
+            ProviderSetup::Ssh(_) | ProviderSetup::Tailscale(_) => {
+                Arc::new(Told { id, key: key.cloned(), there })
+            }
         }
     }
 
@@ -118,6 +126,11 @@ impl Provider for Told {
     }
 
     async fn validate(&self, now: Timestamp) -> Validation {
+        let pause = self.there.pause.lock().unwrap().take();
+        if let Some((begun, go_on)) = pause {
+            begun.send(()).unwrap();
+            go_on.await.unwrap();
+        }
         let good = self.there.good_key.lock().unwrap().clone();
         let given = self.key.as_ref().map(|key| key.expose().to_owned());
         let fits = good.is_none() || given.is_none() || good == given;

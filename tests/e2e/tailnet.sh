@@ -1,0 +1,241 @@
+# A tailnet of the suite's own: a Headscale, and the programs of Tailscale, each host a network
+# namespace. Sourced after lib.sh and net.sh by the walks that need it.
+#
+#   operator 10.92.0.2 ──┐                  ┌── 10.93.0.2 site 10.20.0.1 ── 10.20.0.7 inner
+#                        └── hub (a router) ┘
+#                             │
+#                         10.94.0.2 control (Headscale, its relay and its STUN)
+#
+# The operator's host has no route into 10.20.0.0/24, and nobody one to the Internet. Of what net.sh
+# calls the jump host and the bastion, the one is the operator's host here and the other the site's.
+
+TAILSCALE=v1.102.5 HEADSCALE=v0.29.2
+PEERS=${BREAKGLASS_E2E_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/breakglass-e2e/peers}
+HUB=$NET-h CONTROL=$NET-c
+SITE=$BASTION SITE_ADDRESS=10.93.0.2
+CONTROL_ADDRESS=10.94.0.2 SERVER=https://10.94.0.2
+HEAD=$WORK/headscale CA=$WORK/headscale/ca.pem
+ROUTER_TAG=tag:breakglass-router OPERATOR_TAG=tag:breakglass-operator
+
+# --- The programs ---------------------------------------------------------------------------------
+
+# is_peer PROGRAM MODULE VERSION: it is there already.
+is_peer() {
+    go version -m "$PEERS/$1" 2>/dev/null | awk '$1 == "mod" { print $2, $3 }' | grep -qx "$2 $3"
+}
+
+# install_peers: builds what is missing into a kept folder, which takes a quarter of an hour on two
+# cores where Go has built nothing of it yet, and copies it to where every user may run it.
+install_peers() {
+    local name module version begun=$SECONDS
+    command -v go >/dev/null || fail "there is no Go here, which builds Tailscale and Headscale"
+    mkdir -p "$PEERS" "$ROOM/peers"
+    while read -r name module version; do
+        if ! is_peer "$name" "$module" "$version"; then
+            say "  building $name $version"
+            # What is at hand comes first: not every proxy lists the versions of all that it has.
+            go mod download "$module@$version" >"$WORK/go.out" 2>&1 &&
+                GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" \
+                    GOBIN=$PEERS nice -n 5 \
+                    go install "$module/cmd/$name@$version" >>"$WORK/go.out" 2>&1 ||
+                fail "$name cannot be built: $(tail -n 3 "$WORK/go.out")"
+        fi
+        install -m 755 "$PEERS/$name" "$ROOM/peers/$name"
+    done <<LIST
+tailscaled tailscale.com $TAILSCALE
+tailscale tailscale.com $TAILSCALE
+headscale github.com/juanfont/headscale $HEADSCALE
+LIST
+    chmod 755 "$ROOM/peers"
+    PATH=$PATH:$ROOM/peers
+    ok "Tailscale $TAILSCALE and Headscale $HEADSCALE are there ($((SECONDS - begun)) s)"
+}
+
+# --- The network ----------------------------------------------------------------------------------
+
+# join_net NET END ADDRESS TO_NET TO_END TO_ADDRESS: a link, a /24, between two namespaces.
+join_net() {
+    ip link add "$2" netns "$1" type veth peer name "$5" netns "$4"
+    in_net "$1" ip addr add "$3/24" dev "$2"
+    in_net "$4" ip addr add "$6/24" dev "$5"
+    in_net "$1" ip link set "$2" up
+    in_net "$4" ip link set "$5" up
+}
+
+make_tailnet_net() {
+    local net
+    for net in $HUB $CONTROL $JUMP $SITE $INNER; do
+        ip netns add "$net"
+        in_net "$net" ip link set lo up
+    done
+    join_net "$JUMP" "$NET-jh" 10.92.0.2 "$HUB" "$NET-hj" 10.92.0.1
+    join_net "$SITE" "$NET-bh" $SITE_ADDRESS "$HUB" "$NET-hb" 10.93.0.1
+    join_net "$CONTROL" "$NET-ch" $CONTROL_ADDRESS "$HUB" "$NET-hc" 10.94.0.1
+    join_net "$SITE" "$NET-bp" 10.20.0.1 "$INNER" "$NET-pb" 10.20.0.7
+    in_net "$HUB" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+    # Only what is named: no default route, so that nothing looks like the Internet.
+    in_net "$JUMP" ip route add 10.93.0.0/24 via 10.92.0.1
+    in_net "$JUMP" ip route add 10.94.0.0/24 via 10.92.0.1
+    in_net "$SITE" ip route add 10.92.0.0/24 via 10.93.0.1
+    in_net "$SITE" ip route add 10.94.0.0/24 via 10.93.0.1
+    in_net "$CONTROL" ip route add 10.92.0.0/24 via 10.94.0.1
+    in_net "$CONTROL" ip route add 10.93.0.0/24 via 10.94.0.1
+}
+
+# cut_host NET, mend_host NET: one host is cut off (the operator's, the site's, the server's) and is back. The
+# private side of the site stays as it is. What is in the hub keeps its routes.
+hub_end() {
+    case $1 in
+    "$JUMP") echo "$NET-hj" ;;
+    "$SITE") echo "$NET-hb" ;;
+    "$CONTROL") echo "$NET-hc" ;;
+    esac
+}
+cut_host() { in_net "$HUB" ip link set "$(hub_end "$1")" down; }
+mend_host() { in_net "$HUB" ip link set "$(hub_end "$1")" up; }
+
+remove_tailnet() {
+    local net pid
+    stop_headscale
+    for net in $HUB $CONTROL; do
+        for pid in $(ip netns pids "$net" 2>/dev/null || true); do
+            kill -9 "$pid" 2>/dev/null || true
+        done
+        ip netns del "$net" 2>/dev/null || true
+    done
+    remove_net
+}
+
+# --- The server -----------------------------------------------------------------------------------
+
+# make_certificates: an authority, and the server's certificate.
+make_certificates() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -subj "/CN=e2e authority" -keyout "$HEAD/ca.key" -out "$CA" 2>/dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+        -subj "/CN=$CONTROL_ADDRESS" -keyout "$HEAD/server.key" -out "$HEAD/server.csr" 2>/dev/null
+    openssl x509 -req -in "$HEAD/server.csr" -CA "$CA" -CAkey "$HEAD/ca.key" -CAcreateserial \
+        -days 2 -extfile <(printf 'subjectAltName=IP:%s\n' "$CONTROL_ADDRESS") \
+        -out "$HEAD/server.pem" 2>/dev/null
+    chmod 644 "$CA"
+}
+
+# make_headscale [TIMEOUT]: certificates and a configuration; an ephemeral node that is offline for
+# longer than that is removed.
+make_headscale() {
+    mkdir -p "$HEAD"
+    chmod 755 "$HEAD"
+    make_certificates
+    cat >"$HEAD/config.yaml" <<YAML
+server_url: $SERVER
+listen_addr: $CONTROL_ADDRESS:443
+metrics_listen_addr: 127.0.0.1:9090
+grpc_listen_addr: 127.0.0.1:50443
+tls_cert_path: $HEAD/server.pem
+tls_key_path: $HEAD/server.key
+noise:
+  private_key_path: $HEAD/noise.key
+prefixes:
+  v4: 100.64.0.0/10
+  v6: fd7a:115c:a1e0::/48
+derp:
+  server:
+    enabled: true
+    region_id: 999
+    region_code: e2e
+    region_name: e2e
+    verify_clients: true
+    stun_listen_addr: $CONTROL_ADDRESS:3478
+    private_key_path: $HEAD/derp.key
+    automatically_add_embedded_derp_region: true
+    ipv4: $CONTROL_ADDRESS
+  urls: []
+  paths: []
+  auto_update_enabled: false
+disable_check_updates: true
+node:
+  ephemeral:
+    inactivity_timeout: ${1:-30m}
+database:
+  type: sqlite
+  sqlite:
+    path: $HEAD/db.sqlite
+log:
+  level: info
+policy:
+  mode: database
+dns:
+  magic_dns: false
+  base_domain: e2e.internal
+  override_local_dns: false
+unix_socket: $HEAD/sock
+unix_socket_permission: "0700"
+logtail:
+  enabled: false
+YAML
+}
+
+# hs ARGS...: the server's own command, which speaks to it over its socket.
+hs() { "$ROOM/peers/headscale" --config "$HEAD/config.yaml" "$@"; }
+
+start_headscale() {
+    # Not by in_net: its pid is the server's own.
+    ip netns exec "$CONTROL" "$ROOM/peers/headscale" --config "$HEAD/config.yaml" serve \
+        >>"$HEAD/log" 2>&1 9>&- &
+    echo $! >"$HEAD/pid"
+    for _ in $(seq 1 300); do
+        in_net "$JUMP" curl --silent --fail --max-time 5 --cacert "$CA" --output /dev/null \
+            "$SERVER/health" && return
+        sleep 0.1
+    done
+    fail "Headscale did not start: $(tail -n 5 "$HEAD/log")"
+}
+
+# stop_headscale [SIGNAL]: it goes away; what it knows stays.
+stop_headscale() {
+    local pid
+    pid=$(cat "$HEAD/pid" 2>/dev/null) || return 0
+    kill "-${1:-TERM}" "$pid" 2>/dev/null || true
+    for _ in $(seq 1 100); do
+        [ -d "/proc/$pid" ] || break
+        sleep 0.1
+    done
+    kill -9 "$pid" 2>/dev/null || true
+    rm -f "$HEAD/pid"
+}
+
+# make_api_key: an API key, on standard output.
+make_api_key() { hs apikeys create --expiration 24h 2>/dev/null | tail -n 1; }
+
+# api METHOD PATH [JSON]: a call of the API as breakglass makes it, from the operator's host. The
+# walk sets API_KEY. What the server answers is printed, also where it refuses.
+api() {
+    in_net "$JUMP" curl --silent --show-error --max-time 10 --cacert "$CA" --request "$1" \
+        --config <(printf 'header = "Authorization: Bearer %s"\n' "${API_KEY:-}") \
+        ${3:+--header "Content-Type: application/json" --data "$3"} \
+        --fail-with-body "$SERVER/api/v1/$2"
+}
+
+# json EXPRESSION: Python, of the document `it` on standard input.
+json() { python3 -c "import json,sys; it = json.load(sys.stdin); print($1)"; }
+
+nodes() { hs nodes list --output json; }
+keys() { hs preauthkeys list --output json; }
+routes() { hs nodes list-routes --output json; }
+
+# set_policy: the policy on standard input holds from now on.
+set_policy() {
+    cat >"$HEAD/policy.hujson"
+    hs policy set --file "$HEAD/policy.hujson" >"$HEAD/policy.out" 2>&1 ||
+        fail "the policy is refused: $(cat "$HEAD/policy.out")"
+}
+
+# make_auth_key TAG: a key for one ephemeral node, on standard output.
+make_auth_key() {
+    api POST preauthkey "{\"ephemeral\":true,\"reusable\":false,\"aclTags\":[\"$1\"],
+        \"expiration\":\"$(date -u -d '+10 minutes' +%Y-%m-%dT%H:%M:%SZ)\"}" |
+        json 'it["preAuthKey"]["key"]'
+}
+
+# no_node_left: the server knows of no node of ours; no_key_left: of no key that still opens.
+no_node_left() { [ "$(api GET node | json 'len(it["nodes"])')" = 0 ]; }
