@@ -132,7 +132,10 @@ impl ProviderSetup {
         match self {
             Self::Direct => "nothing".to_owned(),
             Self::Ssh(setup) => format!("ssh {}", setup.destination),
-            Self::Tailscale(setup) => format!("tailscale {}", setup.tailnet),
+            Self::Tailscale(setup) => match &setup.tailnet.ca_file {
+                Some(file) => format!("tailscale {} by {}", setup.tailnet, file.display()),
+                None => format!("tailscale {}", setup.tailnet),
+            },
         }
     }
 }

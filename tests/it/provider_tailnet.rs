@@ -353,3 +353,20 @@ async fn a_stale_route_in_the_way_is_gone_around() {
     assert_eq!(end(&stand.played).await, Vec::<String>::new());
     stand.is_clean();
 }
+
+#[tokio::test]
+async fn a_stranger_who_takes_the_routers_name_is_neither_let_in_nor_thrown_out() {
+    let stand = Stand::new(|_| {}).await;
+    let name = stand.played.plan()[0].action["name"].as_str().unwrap().to_owned();
+    let stranger = stand.server.with(|tailnet| {
+        let id = tailnet.resident(&name, &["tag:other"], &[]);
+        tailnet.advertise(&id, &[OWN]);
+        tailnet.settle();
+        id
+    });
+    assert_eq!(open_to(&stand.played, "await-router").await, Applied::Applied(None));
+    assert_ne!(stand.played.router().unwrap(), stranger);
+    assert_eq!(end(&stand.played).await, Vec::<String>::new());
+    let stays = stand.server.with(|tailnet| tailnet.device(&stranger).is_some());
+    assert!(stays, "it is not ours to take out");
+}

@@ -80,9 +80,11 @@ impl Tailscale {
         };
         let mut pauses = Pauses::default();
         let device = loop {
-            match find(&*control, &action.name).await {
-                Ok(Some(device)) => break device,
-                Ok(None) => {}
+            match find(&*control, action, &action.name).await.map(|mut all| (all.pop(), all.len()))
+            {
+                Ok((Some(device), 0)) => break device,
+                Ok((Some(_), _)) => return Applied::Unknown(TWO_OF_A_NAME.to_owned()),
+                Ok((None, _)) => {}
                 // It is asked again; the time of the step is limited.
                 Err(why) => tracing::debug!(%why, "the nodes of a tailnet cannot be listed"),
             }
@@ -132,7 +134,7 @@ impl Tailscale {
         };
         let found = match id_of(known) {
             Some(id) => control.device(id).await,
-            None => find(&*control, name).await,
+            None => find(&*control, action, name).await.map(|mut all| all.pop()),
         };
         let kind = if action.does == Does::Join { OWN } else { ROUTER };
         match found {
@@ -262,17 +264,24 @@ impl Tailscale {
     }
 }
 
-/// Finds the node with a name. A name that ends in the server's own number is the same name.
+/// Finds the nodes of this session with a name.
 pub(super) async fn find(
     control: &dyn Control,
+    action: &Action,
     name: &str,
-) -> Result<Option<Device>, super::api::Trouble> {
-    Ok(control.devices().await?.into_iter().find(|device| device.hostname == name))
+) -> Result<Vec<Device>, super::api::Trouble> {
+    let devices = control.devices().await?.into_iter();
+    Ok(devices.filter(|device| device.hostname == name && is_ours(device, action)).collect())
 }
 
-/// True for a node of this session: it has its name, which holds the session's own random bits.
+/// True for a node of this session: it has its name, which holds the session's own random bits, and one
+/// of its tags. A name anybody may take; a tag is given by those that own it.
 fn is_ours(device: &Device, action: &Action) -> bool {
-    !device.is_external && steps::mark(&device.hostname) == action.name
+    let name = device.hostname.as_str();
+    let tag = if steps::mark(name) == name { &action.router_tag } else { &action.operator_tag };
+    !device.is_external
+        && steps::mark(name) == action.name
+        && device.tags.iter().any(|given| given == tag.as_str())
 }
 
 fn routes(device: &Device) -> impl Iterator<Item = &Prefix> + Clone {
@@ -311,6 +320,8 @@ impl Pauses {
     }
 }
 
+const TWO_OF_A_NAME: &str = "two nodes with the router's tag call themselves by its name, so that nobody \
+                             can tell which is the router";
 const ROUTER: &str = "router's node";
 const OWN: &str = "this session's node";
 const ROUTE: &str = "route";

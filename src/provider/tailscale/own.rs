@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Tailscale;
-use super::node::reads::{is_route_here, not_joined};
+use super::node::reads::{is_route_here, leads_to, not_joined};
 use super::node::{
     BackendState, Daemon, DialTrouble, HOST_SOCKETS, Host, Joining, LocalApi, Tailscaled,
 };
@@ -145,6 +145,11 @@ impl Tailscale {
             Ok(api) => api,
             Err(why) => return Applied::Refused(why),
         };
+        if action.data_path == DataPath::Host
+            && let Err(why) = host_of(action).await
+        {
+            return Applied::Refused(why);
+        }
         let mut missing = String::new();
         for _ in 0..SEES_IN {
             missing = match api.status().await {
@@ -182,7 +187,12 @@ impl Tailscale {
             .ok_or_else(|| other("?", "the session has no tailnet".to_owned()))?;
         let route = steps::route(steps).map_err(|why| other("?", why))?;
         let target = std::net::SocketAddr::new(action.address, action.port).to_string();
+        let router =
+            router(steps).ok_or_else(|| other(&target, "no router is known".to_owned()))?;
         let api = api(&action).map_err(|why| other(&target, why))?;
+        // Where it leads is looked at each time: another router may have the address by now.
+        let status = api.status().await.map_err(|error| other(&target, error.to_string()))?;
+        leads_to(&status, &router, &route.prefix).map_err(|why| other(&target, why))?;
         match api.dial(route.address(), action.port).await {
             Ok(stream) => Ok(Dialed::Unix(stream)),
             Err(DialTrouble::Refused { .. }) => Err(DialError::Refused { address: target }),
@@ -211,6 +221,12 @@ pub(super) fn api(action: &Action) -> Result<LocalApi, String> {
         DataPath::Node => Ok(daemon(action).api()),
         DataPath::Host => Ok(host()?.api().clone()),
     }
+}
+
+/// Sees whether the node that this host is already is on the tailnet of a step.
+async fn host_of(action: &Action) -> Result<(), String> {
+    let server = action.tailnet.server.as_ref().map(ToString::to_string).unwrap_or_default();
+    host()?.check(&server).await.map(drop).map_err(|trouble| trouble.to_string())
 }
 
 /// The node that this host is already.

@@ -379,12 +379,15 @@ const fn timeout(does: Does) -> Span {
 /// How it is removed by hand. A key is named by what the environment of whoever does it holds.
 fn by_hand(action: &Action) -> Vec<Vec<String>> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let ask = |method: &str, path: &str, body: &str| -> Vec<String> {
+    // The id is the server's word, so it is no part of what a shell reads; and the key is in no
+    // argument, which others could read.
+    let ask = |method: &str, before: &str, after: &str, body: &str| -> Vec<String> {
         let line = format!(
-            "curl -fsS -X {method} -H \"Authorization: Bearer $TS_API_KEY\" {body}'{}/api/v2/{path}'",
+            "printf 'Authorization: Bearer %s\\n' \"$TS_API_KEY\" | \
+             curl -fsS -X {method} -H @- {body}'{}/api/v2/{before}'\"$1\"'{after}'",
             action.tailnet.api()
         );
-        vec!["sh".to_owned(), "-c".to_owned(), line]
+        ["sh", "-c", &line, "sh", "{id}"].map(ToOwned::to_owned).into()
     };
     let is_headscale = action.tailnet.server.is_some();
     match action.does {
@@ -393,12 +396,12 @@ fn by_hand(action: &Action) -> Vec<Vec<String>> {
         }
         Does::RouterKey | Does::OperatorKey => {
             let tailnet = action.tailnet.name.as_ref().map_or("-", |name| name.as_str());
-            vec![ask("DELETE", &format!("tailnet/{tailnet}/keys/{{id}}"), "")]
+            vec![ask("DELETE", &format!("tailnet/{tailnet}/keys/"), "", "")]
         }
         Does::AwaitRouter | Does::Join if is_headscale => {
             vec![words(&["headscale", "nodes", "delete", "--identifier", "{id}"])]
         }
-        Does::AwaitRouter | Does::Join => vec![ask("DELETE", "device/{id}", "")],
+        Does::AwaitRouter | Does::Join => vec![ask("DELETE", "device/", "", "")],
         Does::ApproveRoute if is_headscale => {
             vec![words(&[
                 "headscale",
@@ -412,7 +415,7 @@ fn by_hand(action: &Action) -> Vec<Vec<String>> {
         }
         Does::ApproveRoute => {
             let body = "-H 'Content-Type: application/json' -d '{\"routes\":[]}' ";
-            vec![ask("POST", "device/{id}/routes", body)]
+            vec![ask("POST", "device/", "/routes", body)]
         }
         Does::StartNode => by_hand_of_node(&action.folder),
         Does::ChooseRoute | Does::EditPolicy | Does::SeeRoute | Does::Check => vec![],
@@ -493,3 +496,54 @@ const EPHEMERAL: &str =
 const LAUNCH_SETTLES: Span = Span::from_seconds(5);
 const LAUNCH_MAX: Span = Span::from_seconds(90);
 const SCRIPT: &str = include_str!("router.sh");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(does: Does, server: Option<&str>) -> Action {
+        Action {
+            does,
+            tailnet: Tailnet {
+                server: server.map(|url| url.parse().unwrap()),
+                ..Tailnet::default()
+            },
+            data_path: DataPath::Node,
+            address: "10.1.1.16".parse().unwrap(),
+            port: 5432,
+            is_shared: false,
+            router_tag: Tag::router(),
+            operator_tag: Tag::operator(),
+            name: "bg-abc567-09090909-691f3d58".to_owned(),
+            folder: "/run/bg/ts/09090909".into(),
+            needed_until: Timestamp::from_millis(1_763_655_000_000),
+        }
+    }
+
+    #[test]
+    fn no_word_of_a_server_is_read_by_a_shell() {
+        let all =
+            [Does::RouterKey, Does::OperatorKey, Does::AwaitRouter, Does::Join, Does::ApproveRoute];
+        for does in all {
+            for server in [None, Some("https://hs.example.com")] {
+                for words in by_hand(&action(does, server)) {
+                    let ids: Vec<_> = words.iter().filter(|word| word.contains("{id}")).collect();
+                    assert_eq!(ids, ["{id}"], "{words:?}");
+                }
+            }
+        }
+        insta::assert_snapshot!(by_hand(&action(Does::ApproveRoute, None))[0].join(" "), @r#"sh -c printf 'Authorization: Bearer %s\n' "$TS_API_KEY" | curl -fsS -X POST -H @- -H 'Content-Type: application/json' -d '{"routes":[]}' 'https://api.tailscale.com/api/v2/device/'"$1"'/routes' sh {id}"#);
+    }
+
+    #[test]
+    fn a_key_says_whose_it_is_within_what_a_description_holds() {
+        for does in [Does::RouterKey, Does::OperatorKey] {
+            let said = action(does, None).description();
+            assert!(said.len() <= 50, "{said}");
+            assert_eq!(
+                mark(&own_name("bg-abc567-09090909-691f3d58")),
+                "bg-abc567-09090909-691f3d58"
+            );
+        }
+    }
+}

@@ -30,7 +30,12 @@ impl Tailscale {
         let Some(setup) = &self.setup else { return Ok(found) };
         let control = self.control_of(&setup.tailnet).await?;
         let devices = control.devices().await.map_err(|why| why.to_string())?;
-        let ours = devices.iter().filter(|device| !device.is_external);
+        let tags = [setup.router_tag.as_str(), setup.operator_tag.as_str()];
+        // A name anybody may take; a tag is given by those that own it.
+        let is_tagged = |device: &&Device| {
+            device.tags.iter().any(|given| tags.iter().any(|tag| given.starts_with(tag)))
+        };
+        let ours = devices.iter().filter(|device| !device.is_external).filter(is_tagged);
         found.extend(ours.filter_map(|device| marked(installation, device)));
         Ok(found)
     }

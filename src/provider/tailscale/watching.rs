@@ -7,22 +7,23 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Tailscale;
 use super::node::Status;
-use super::node::reads::live;
+use super::node::reads::{leads_to, live};
 use super::nodes::router;
 use super::own::{api, daemon};
-use super::steps::{Action, Does, index, made};
+use super::steps::{self, Action, Does, index, made};
 use crate::domain::tailscale::DataPath;
 use crate::provider::{Lost, Made, Told};
 
 impl Tailscale {
     /// Returns once the way is surely gone.
-    pub(super) async fn guard(&self, steps: &[Made], tell: mpsc::Sender<Told>) -> Lost {
-        let Some((_, action)) = made(steps, Does::Check) else {
+    pub(super) async fn guard(&self, carried: &[Made], tell: mpsc::Sender<Told>) -> Lost {
+        let Some((_, action)) = made(carried, Does::Check) else {
             return std::future::pending().await;
         };
-        let router = router(steps).unwrap_or_default();
+        let router = router(carried).unwrap_or_default();
         let own = action.data_path == DataPath::Node;
         let here = if own { Does::StartNode } else { Does::SeeRoute };
+        let route = steps::route(carried);
         let mut silent = Missing::default();
         let mut unseen = Missing::default();
         loop {
@@ -31,27 +32,31 @@ impl Tailscale {
                 let latency = ping(&action, &status, &router).await;
                 // Where nobody reads, one more is of no use.
                 tell.try_send(Told::Live(live(&status, &router, latency).lines())).ok();
-                let (may_be_off, why) = match status.peer(&router) {
+                let leads = match &route {
+                    Ok(route) => leads_to(&status, &router, &route.prefix),
+                    Err(why) => Err(why.clone()),
+                };
+                let (may_be_off, why) = match leads {
                     // Only who answers is there: the control server learns late of a cut line.
-                    Some(peer) if peer.online || latency.is_some() => {
+                    Ok(peer) if peer.online || latency.is_some() => {
                         unseen.seen();
-                        (Duration::MAX, "")
+                        (Duration::MAX, String::new())
                     }
-                    Some(_) => (ROUTER_MAY_BE_OFF, "the router is off, and has not come back"),
-                    None => (ROUTER_MAY_BE_UNKNOWN, "the router has left the tailnet"),
+                    Ok(_) => (ROUTER_MAY_BE_OFF, "the router is off and does not come back".into()),
+                    Err(why) => (ROUTE_MAY_LEAD_ELSEWHERE, why),
                 };
                 if unseen.has_lasted(may_be_off) {
-                    return lost(steps, Does::AwaitRouter, why.to_owned());
+                    return lost(carried, Does::AwaitRouter, why);
                 }
             } else {
                 if own && !daemon(&action).is_running().unwrap_or(true) {
                     let said = daemon(&action).complaint();
                     let said = said.map(|why| format!(": {why}")).unwrap_or_default();
-                    return lost(steps, here, format!("`tailscaled` has ended{said}"));
+                    return lost(carried, here, format!("`tailscaled` has ended{said}"));
                 }
                 if silent.has_lasted(NODE_MAY_BE_SILENT) {
                     let why = "`tailscaled` on this host does not answer".to_owned();
-                    return lost(steps, here, why);
+                    return lost(carried, here, why);
                 }
             }
             if own {
@@ -106,5 +111,5 @@ const ROUND: Duration = Duration::from_secs(5);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// The control server says whether a router is on; when it is restarted, everybody is off for a while.
 const ROUTER_MAY_BE_OFF: Duration = Duration::from_secs(60);
-const ROUTER_MAY_BE_UNKNOWN: Duration = Duration::from_secs(10);
+const ROUTE_MAY_LEAD_ELSEWHERE: Duration = Duration::from_secs(10);
 const NODE_MAY_BE_SILENT: Duration = Duration::from_secs(30);

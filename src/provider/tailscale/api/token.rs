@@ -61,7 +61,10 @@ impl Token {
             }
             () => CredentialKind::Headscale,
         };
-        let third = text.split('-').nth(2).filter(|id| !id.is_empty());
+        // Only where a secret follows is it an id, and not the secret itself.
+        let mut parts = text.splitn(4, '-').skip(2);
+        let (third, secret) = (parts.next(), parts.next());
+        let third = third.filter(|id| !id.is_empty() && secret.is_some_and(|it| !it.is_empty()));
         let id = third.filter(|_| kind != CredentialKind::Headscale).map(str::to_owned);
         let secret = Secret::new(text);
         Ok(Self { kind, id, secret, minted: Mutex::new(None) })

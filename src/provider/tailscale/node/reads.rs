@@ -23,12 +23,28 @@ pub fn not_joined(status: &Status) -> Option<String> {
     })
 }
 
-/// Sees whether packets for `route` go to the router with this stable id, and to nobody else.
+/// Sees whether packets for `route` go to the router with this stable id, and to nobody else, and
+/// whether it is connected.
 ///
 /// # Errors
 ///
 /// Why they do not, in words.
 pub fn is_route_here(status: &Status, router: &str, route: &Prefix) -> Result<(), String> {
+    let node = leads_to(status, router, route)?;
+    if !node.online {
+        let name = name(node);
+        return Err(format!("the router {name} is not connected to the control server"));
+    }
+    Ok(())
+}
+
+/// Sees whether packets for `route` go to the router with this stable id, and to nobody else. Whether
+/// it is connected, the control server may not know.
+///
+/// # Errors
+///
+/// Why they do not, in words.
+pub fn leads_to<'s>(status: &'s Status, router: &str, route: &Prefix) -> Result<&'s Node, String> {
     if let Some(why) = not_joined(status) {
         return Err(why);
     }
@@ -57,10 +73,7 @@ pub fn is_route_here(status: &Status, router: &str, route: &Prefix) -> Result<()
         let other = self::name(other);
         return Err(format!("{taken} goes to another router, {other}, and not to {name} alone"));
     }
-    if !node.online {
-        return Err(format!("the router {name} is not connected to the control server"));
-    }
-    Ok(())
+    Ok(node)
 }
 
 /// True where `narrow` lies in `wide` and is not the same.
