@@ -100,6 +100,8 @@ impl Host {
         let (people, idps) = people?;
         let vault = Arc::clone(&people.vault);
         let outside = Outside::new(world, trust, &vault, network.simulated, &network.providers);
+        // An engine that was killed while it looked at a bastion has left that look behind.
+        crate::ssh::end_trials_of_the_dead(&world.places.runtime_dir.join("ssh")).await;
         open_vault(world, &*vault, &mut parcel).await;
         let parts = EngineParts {
             store,

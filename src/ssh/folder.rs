@@ -20,9 +20,10 @@ impl Folder {
     ///
     /// When it cannot be made.
     pub fn fresh(ssh: &Ssh) -> Result<Self, SshFailure> {
-        let mut random = [0; 4];
+        let mut random = [0; 2];
         getrandom::fill(&mut random).map_err(|error| failed("random numbers", &error))?;
-        let path = ssh.dir.join(format!("t{:08x}", u32::from_be_bytes(random)));
+        let random = u16::from_be_bytes(random);
+        let path = ssh.dir.join(format!("t{:x}-{random:04x}", std::process::id()));
         make(&ssh.dir, &path).map_err(|error| failed(&path.to_string_lossy(), &error))?;
         Ok(Self(path))
     }
@@ -32,6 +33,23 @@ impl Folder {
     pub fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// The fresh folders of processes that are no more. Each bears the number of its own.
+pub(super) fn of_the_dead(dir: &Path) -> Vec<PathBuf> {
+    let pid = |name: &str| {
+        let (pid, _) = name.strip_prefix('t')?.split_once('-')?;
+        u32::from_str_radix(pid, 16).ok()
+    };
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let dead = entries.filter(|entry| {
+        let pid = entry.file_name().to_str().and_then(pid);
+        // One that has ended and was not taken note of yet has no words any more (proc_pid_cmdline(5)).
+        let words =
+            pid.map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+        words.is_some_and(|words| words.is_empty())
+    });
+    dead.map(|entry| entry.path()).collect()
 }
 
 impl Drop for Folder {

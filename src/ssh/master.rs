@@ -236,6 +236,18 @@ impl Master {
     }
 }
 
+/// Ends the trials of engines that are no more, each in a fresh folder of its own.
+pub async fn end_trials_of_the_dead(dir: &Path) {
+    for folder in super::folder::of_the_dead(dir) {
+        if let Err(why) = Master::new(folder, TRIAL).end().await {
+            tracing::warn!(%why, "a trial connection is left to its deadline");
+        }
+    }
+}
+
+/// What a connection is called that is made only to see whether it can be.
+pub const TRIAL: &str = "trial";
+
 /// What is not there is removed.
 fn remove(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 pub use failure::{SshFailure, Trouble};
 pub use folder::Folder;
-pub use master::Master;
+pub use master::{Master, TRIAL, end_trials_of_the_dead};
 
 use crate::process::Variables;
 

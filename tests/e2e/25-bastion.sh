@@ -230,7 +230,7 @@ says "by its session" "deadbeef"
 if grep -q zzzzzz "$WORK/check.out"; then fail "it shows another installation's"; fi
 pgrep -f "$ours" >/dev/null || fail "a dry run removed it"
 ok "a dry run removes nothing"
-refuse 6 "with --apply what may be needed stays" bg sweep --apply
+refuse "with --apply what may be needed stays" 6 bg sweep --apply
 pgrep -f "$ours" >/dev/null || fail "it is gone"
 check "with --also-unexpired it goes" bg sweep --apply --also-unexpired
 pgrep -f "$ours" >/dev/null && fail "it is still there"

@@ -78,7 +78,7 @@ impl Bastion {
         let bastion = self.destination().map_err(no)?.clone();
         let target = Address::new("127.0.0.1", HARMLESS).map_err(|error| no(error.to_string()))?;
         let folder = Folder::fresh(&self.ssh)?;
-        let (path, name) = (folder.path().to_owned(), "trial".to_owned());
+        let (path, name) = (folder.path().to_owned(), crate::ssh::TRIAL.to_owned());
         let does = Does::Connect;
         Ok((Action { does, bastion, target, folder: path, name, needed_until: now }, folder))
     }
