@@ -478,3 +478,30 @@ async fn steps_that_wait_for_something_say_for_what() {
     session 55667788 is Active for 30m, until 2025-11-20 16:40:00 UTC
     ");
 }
+
+/// An engine that opens nothing before the operator has agreed.
+fn wants_agreement() -> Cli {
+    engine(|world: &mut World, command| match command {
+        Command::Open(request) if !request.agreed => {
+            let message = "opening changes the policy file of the tailnet, which needs your word";
+            Err(Report::new(Kind::Denied, message)
+                .because("+    {\"src\": [\"tag:breakglass-operator-55667788\"]},")
+                .hint("to agree, open it again just so; on the command line with --agree"))
+        }
+        Command::Open(_) => {
+            world.put(session(SessionState::Active));
+            Ok(Reply::Session(Box::new(session(SessionState::Active))))
+        }
+        other => world.usual(other),
+    })
+}
+
+#[tokio::test]
+async fn a_change_in_a_file_of_others_needs_a_word_and_is_shown_first() {
+    let refused = wants_agreement().run(&OPEN).await;
+    assert_eq!(refused.code, 4, "{refused}");
+    assert!(refused.to_string().contains("tag:breakglass-operator-55667788"), "{refused}");
+    assert_eq!(wants_agreement().run(&with(&["--agree"])).await.code, 0);
+    assert_eq!(wants_agreement().typing(["yes"]).run(&OPEN).await.code, 0);
+    assert_eq!(wants_agreement().typing(["y"]).run(&OPEN).await.code, 4, "only yes is a yes");
+}

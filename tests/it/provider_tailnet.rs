@@ -1,6 +1,7 @@
 //! What a session on a tailnet meets besides a server that fails: other routes, other people, and
 //! rules of the tailnet that are against it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use breakglass::domain::time::Span;
@@ -160,6 +161,14 @@ async fn a_session_opens_and_ends_and_leaves_nothing() {
     assert_eq!(stand.enabled(), [OWN]);
     let provider = stand.played.provider();
     provider.dial(&stand.played.made()).await.unwrap();
+    // Each thing that a sweep could find has a name of its own: here, the router, the node's record.
+    let action = &stand.played.plan()[0].action;
+    let state =
+        Path::new(action["folder"].as_str().unwrap()).join(action["name"].as_str().unwrap());
+    std::fs::create_dir_all(state).unwrap();
+    let listed = provider.list(&order([7; 10]).marker.installation).await.unwrap();
+    let names: std::collections::BTreeSet<_> = listed.iter().map(|it| &it.artifact.name).collect();
+    assert_eq!((listed.len(), names.len()), (3, 3), "{listed:?}");
     assert_eq!(end(&stand.played).await, Vec::<String>::new());
     stand.is_clean();
 }

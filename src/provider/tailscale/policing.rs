@@ -98,7 +98,7 @@ impl Tailscale {
             let policy = control.policy().await.map_err(|why| refused(why.to_string()))?;
             let edited = edit(&policy.text, wanted).map_err(|fault| refused(fault.to_string()))?;
             approved(control, &edited.text).await.map_err(refused)?;
-            keep_copy(&self.around.backups, &self.id.to_string(), action, &policy)
+            keep_copy(&self.around.backups.join(self.id.as_str()), action, &policy)
                 .map_err(|error| refused(format!("no copy of it can be kept: {error}")))?;
             match control.put_policy(&edited.text, &policy.etag).await {
                 Change::Made(_) => return Ok(edited.added),
@@ -219,10 +219,10 @@ fn rule(action: &Action, added: &Added) -> Artifact {
 }
 
 /// Keeps the text as it was before an edit, for this user alone.
-fn keep_copy(dir: &Path, provider: &str, action: &Action, policy: &PolicyText) -> io::Result<()> {
+fn keep_copy(dir: &Path, action: &Action, policy: &PolicyText) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let stamp = clock::wall().to_rfc3339().replace(':', "");
-    let path = dir.join(format!("{provider}-{stamp}-{}.hujson", action.name));
+    let path = dir.join(format!("{stamp}-{}.hujson", action.name));
     let file = File::options().write(true).create_new(true).mode(0o600).open(path);
     let mut file = match file {
         // A copy of this very moment is there.
@@ -231,15 +231,14 @@ fn keep_copy(dir: &Path, provider: &str, action: &Action, policy: &PolicyText) -
     };
     file.write_all(policy.text.as_bytes())?;
     file.sync_all()?;
-    thin_out(dir, provider)
+    thin_out(dir)
 }
 
 /// Keeps the latest copies of a provider and no more.
-fn thin_out(dir: &Path, provider: &str) -> io::Result<()> {
-    let start = format!("{provider}-");
+fn thin_out(dir: &Path) -> io::Result<()> {
     let mut names: Vec<_> = std::fs::read_dir(dir)?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| name.starts_with(&start) && name.ends_with(".hujson"))
+        .filter(|name| name.ends_with(".hujson"))
         .collect();
     names.sort_unstable();
     let old = names.len().saturating_sub(COPIES_MAX);

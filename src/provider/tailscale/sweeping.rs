@@ -21,9 +21,11 @@ impl Tailscale {
     ) -> Result<Vec<Marked>, String> {
         let here = left::list(&self.around.dir, installation)
             .map_err(|error| format!("the nodes on this host cannot be listed: {error}"))?;
+        // The router's node bears the same mark, and is another thing.
         let here = here.into_iter().map(|(folder, marker)| {
             let details = json!({ "folder": folder });
-            let artifact = Artifact { kind: LOCAL.to_owned(), name: marker.to_string(), details };
+            let artifact =
+                Artifact { kind: LOCAL.to_owned(), name: format!("{marker} here"), details };
             Marked { by_hand: by_hand(&folder), marker, artifact }
         });
         let mut found: Vec<Marked> = here.collect();
