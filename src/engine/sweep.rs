@@ -78,12 +78,12 @@ pub(super) async fn sweep(
         let Ok((place, listed)) = listed else { continue };
         match listed {
             Ok(found) => {
-                // Providers of one kind on this host see the same things: each is taken once.
+                // Providers of one kind may see the same things: each is taken once. What has only its
+                // name in common with another is a thing of its own.
                 let view = place.view();
                 let orphans = found.into_iter().filter(|it| shared.is_orphan(&it.marker));
-                let new =
-                    orphans.filter(|it| seen.insert((view.clone(), it.artifact.name.clone())));
-                let mut new: Vec<_> = new.collect();
+                let mut new: Vec<_> =
+                    orphans.filter(|it| seen.insert((view.clone(), identity(it)))).collect();
                 if new.len() > ORPHANS_MAX {
                     let why = record_rest(shared, &place, new.len(), who, updates).await?;
                     swept.problems.push(SweepProblem { place: place.name(), why });
@@ -186,6 +186,11 @@ impl Place {
             Undone::Sent => Err("it is still there".to_owned()),
         }
     }
+}
+
+/// What tells a thing from all others that are listed.
+fn identity(found: &Marked) -> (String, String) {
+    (found.artifact.name.clone(), found.artifact.details.to_string())
 }
 
 async fn take(

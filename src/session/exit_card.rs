@@ -35,23 +35,69 @@ fn card(step: &Step) -> Card {
     Card { artifact, tried, commands }
 }
 
-/// Returns commands as they are typed: every word quoted, what is known of the artifact filled in.
+/// Returns commands as they are typed: every word quoted, what is known of the artifact filled in. One
+/// that wants what nobody knows is left out: it would remove nothing, or something else.
 #[must_use]
 pub fn commands(by_hand: &[Vec<String>], artifact: Option<&Artifact>) -> Vec<String> {
     let command = |words: &Vec<String>| {
-        let quoted: Vec<_> = words.iter().map(|word| quote(&filled(word, artifact))).collect();
-        quoted.join(" ")
+        let words = words.iter().map(|word| filled(word, artifact));
+        let quoted = words.map(|word| word.map(|word| quote(&word)));
+        quoted.collect::<Option<Vec<_>>>().map(|words| words.join(" "))
     };
-    by_hand.iter().map(command).collect()
+    by_hand.iter().filter_map(command).collect()
 }
 
-/// Puts the artifact's name and details in place of `{name}` and `{key}`.
-fn filled(word: &str, artifact: Option<&Artifact>) -> String {
-    let Some(artifact) = artifact else { return word.to_owned() };
-    let mut filled = word.replace("{name}", &artifact.name);
-    for (key, value) in artifact.details.as_object().into_iter().flatten() {
-        let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-        filled = filled.replace(&format!("{{{key}}}"), &text);
+/// Puts the artifact's name and details in place of `{name}` and `{key}`; nothing where one of them is
+/// not known.
+fn filled(word: &str, artifact: Option<&Artifact>) -> Option<String> {
+    let known = |key: &str| {
+        let artifact = artifact?;
+        if key == "name" {
+            return Some(artifact.name.clone());
+        }
+        let value = artifact.details.get(key)?;
+        Some(value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+    };
+    let (mut filled, mut rest) = (String::new(), word);
+    while let Some((before, behind)) = rest.split_once('{') {
+        filled.push_str(before);
+        if let Some((key, after)) = behind.split_once('}').filter(|(key, _)| is_key(key)) {
+            filled.push_str(&known(key)?);
+            rest = after;
+        } else {
+            filled.push('{');
+            rest = behind;
+        }
     }
-    filled
+    filled.push_str(rest);
+    Some(filled)
+}
+
+/// True for what stands in braces as a name; a command may have braces of its own.
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_wants_what_nobody_knows_is_left_out() {
+        let words = |line: &str| line.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
+        let by_hand =
+            [words("net delete {id}"), words("net forget {name}"), words("pkill {it: 1}")];
+        let known = Artifact {
+            kind: "key".to_owned(),
+            name: "it's {id}".to_owned(),
+            details: json!({ "id": 7 }),
+        };
+        assert_eq!(
+            commands(&by_hand, Some(&known)),
+            ["net delete 7", r"net forget 'it'\''s {id}'", "pkill '{it:' '1}'"]
+        );
+        assert_eq!(commands(&by_hand, None), ["pkill '{it:' '1}'"]);
+    }
 }

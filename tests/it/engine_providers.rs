@@ -2,6 +2,7 @@
 //! what they left behind found by its mark.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use breakglass::domain::id::SecretName;
 use breakglass::domain::launcher::{CommandLauncher, LauncherSettings};
@@ -362,6 +363,9 @@ async fn the_same_mark_at_two_places_is_two_things() {
     };
     let found = house.sweep(false).await;
     assert_eq!(places(&found), (2, vec!["site acme".to_owned()]), "of two of a kind one says it");
+    house.there.apart.store(true, Ordering::SeqCst);
+    assert_eq!(house.sweep(false).await.orphans.len(), 3, "two that only have one name are two");
+    house.there.apart.store(false, Ordering::SeqCst);
     let swept = house.sweep(true).await;
     assert!(swept.orphans.iter().all(|it| it.removed == Some(Ok(()))), "{swept:?}");
     assert!(!place.path(&format!("run-{mark}")).exists());

@@ -1,5 +1,6 @@
 //! A provider that does as it is told: which key works, what lies about there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -27,6 +28,8 @@ pub struct There {
     pub things: Arc<Mutex<Vec<Marked>>>,
     /// What cannot be removed.
     pub stuck: Arc<Mutex<Option<String>>>,
+    /// Whether each provider sees things of its own, though they are called the same.
+    pub apart: Arc<AtomicBool>,
     /// What a look waits for, once, after it has said that it has begun.
     pub pause: Arc<Mutex<Option<Pause>>>,
 }
@@ -150,7 +153,13 @@ impl Provider for Told {
 
     async fn list(&self, _: &InstallationId) -> Result<Vec<Marked>, String> {
         // It lists more than it should: whose it is, the engine looks at too.
-        Ok(self.there.things.lock().unwrap().clone())
+        let mut things = self.there.things.lock().unwrap().clone();
+        if self.there.apart.load(Ordering::SeqCst) {
+            for thing in &mut things {
+                thing.artifact.details = serde_json::json!({ "at": self.id });
+            }
+        }
+        Ok(things)
     }
 
     async fn remove(&self, found: &Marked) -> Undone {
