@@ -172,7 +172,7 @@ async fn serve() -> Outcome<()> {
     for number in 1..MANY {
         tailnet.resident(&format!("host-{number}"), &["tag:server"], &["10.9.0.0/16"]);
     }
-    tailnet.resident(&order([7; 10]).marker.to_string(), &[], &[]);
+    tailnet.resident(&order([7; 10]).marker.to_string(), &["tag:breakglass-router"], &[]);
     let key = tailnet.api_token("ann@example.com");
     let server = TailnetServer::start(tailnet).await;
     println!("{}\n{key}", server.url);
