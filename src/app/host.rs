@@ -236,7 +236,7 @@ fn survive_file_limit() -> Result<(), Report> {
 }
 
 /// How many connections leave enough descriptors for everything else: the store, the faces, a
-/// listener a session, and what the providers run.
+/// listener a session, the pipes of the relay, and what the providers run.
 fn connections_max(descriptors_max: Option<u64>) -> usize {
     let descriptors = descriptors_max.and_then(|max| usize::try_from(max).ok());
     let rest = descriptors.unwrap_or(usize::MAX).saturating_sub(DESCRIPTORS_KEPT);

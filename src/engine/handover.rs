@@ -97,7 +97,7 @@ impl Parcel {
         let mut sessions = BTreeMap::new();
         for (id, note) in self.note.sessions {
             let parts = note.and_then(|note| {
-                let pieces = descriptors.by_ref().take(1 + 2 * note.connections.len()).collect();
+                let pieces = descriptors.by_ref().take(note.descriptors()).collect();
                 let parts = Parts::from_pieces(note, pieces);
                 parts.inspect_err(|error| tracing::error!(%error, "an endpoint was lost")).ok()
             });
@@ -141,9 +141,7 @@ impl Parcel {
         if note.version != VERSION {
             return Err(ParcelError::NotWhole("it is of another version"));
         }
-        let of_session = |note: &Option<PartsNote>| {
-            note.as_ref().map_or(0, |note| 1 + 2 * note.connections.len())
-        };
+        let of_session = |note: &Option<PartsNote>| note.as_ref().map_or(0, PartsNote::descriptors);
         let wanted: usize = note.sessions.iter().map(|(_, note)| of_session(note)).sum::<usize>()
             + note.extras.len();
         let mut descriptors = Vec::with_capacity(wanted);

@@ -140,6 +140,24 @@ impl Conduit {
         }
     }
 
+    /// Tells whether bulk moves better through a pipe than by copying.
+    ///
+    /// Measured on loopback: from TCP to a UNIX socket a pipe takes less than half the processor
+    /// time. Between two TCP sockets it takes about as much and moves fewer bytes; from a UNIX
+    /// socket, whose queue is short, it takes more.
+    pub(super) fn pipes_well_into(&self, to: &Self) -> bool {
+        matches!((self, to), (Self::Tcp(_), Self::Unix(_)))
+    }
+
+    /// Runs `write` if there may be room to write. `WouldBlock` from here or from `write` means that
+    /// [`Conduit::writable`] waits for room.
+    pub(super) fn try_writing<R>(&self, write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, write),
+            Self::Unix(stream) => stream.try_io(Interest::WRITABLE, write),
+        }
+    }
+
     /// Says that no more bytes come, while the other direction goes on.
     pub(super) fn end_writing(&self) {
         shutdown(self, Shutdown::Write).ok();

@@ -149,7 +149,7 @@ impl Endpoint {
 
 fn resume_link(passed: Passed, shared: &Arc<Shared>, links: &mut JoinSet<Option<Passed>>) {
     let note = passed.note;
-    match Link::resume(passed, shared.settings.room.stay()) {
+    match Link::resume(passed, &shared.settings.room) {
         Ok(link) => {
             links.spawn(carry(link, Arc::clone(shared)));
         }
@@ -224,7 +224,7 @@ impl Acceptor {
             _ => Err(TurnedAway { uid: None, why: Refusal::Unchecked }),
         };
         let placed = checked.and_then(|uid| {
-            let place = self.shared.settings.room.enter();
+            let place = self.shared.settings.room.connections().enter();
             let place = place.ok_or(TurnedAway { uid: Some(uid), why: Refusal::Full })?;
             Ok((uid, place))
         });

@@ -16,8 +16,9 @@
 //!
 //! 1. **Only the owner passes.** Every connection is checked before one byte of it is read and
 //!    before the target is dialled; what cannot be checked is refused ([`peer`] says how and why).
-//! 2. **Only descriptors.** A connection is two sockets and nothing that lives in memory alone, so
-//!    that it can be handed to another process at any moment ([`Endpoint::dismantle`]).
+//! 2. **Only descriptors.** A connection is two sockets, at times a pipe, and nothing that lives in
+//!    memory alone, so that it can be handed to another process at any moment
+//!    ([`Endpoint::dismantle`]).
 //! 3. **The relay waits for nobody.** Events go into a bounded channel without waiting; those that
 //!    do not fit are counted. The one event that must arrive, [`ForwardEvent::Idle`], is repeated
 //!    until it fits.
@@ -27,8 +28,8 @@
 //! state of a session, and TLS or any other reading of the bytes.
 //!
 //! A connection costs two descriptors, its task, and a place in the [`Room`] that all endpoints of
-//! the process share. Buffers belong to the stretch of work that
-//! moves bytes, never to a connection that waits.
+//! the process share. Buffers and pipes belong to the stretch of work that moves bytes, never to a
+//! connection that waits for them; a few pipes serve the whole process.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -43,6 +44,7 @@ mod endpoint;
 mod listener;
 mod parts;
 pub mod peer;
+mod pipe;
 mod relay;
 mod room;
 

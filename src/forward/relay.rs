@@ -7,18 +7,24 @@
 //! looks at the bytes (`MSG_PEEK`), writes them, and takes out of the queue as many as were written
 //! (`MSG_TRUNC`, which on TCP copies nothing). So between two waits no byte is in memory alone: a
 //! hand-over may stop a direction at any of them, even one whose far side takes nothing, and a
-//! connection that waits holds no buffer. Measured on loopback, this costs no throughput.
+//! connection that waits holds no buffer.
+//!
+//! **Bulk bytes from TCP to a UNIX socket go through a pipe instead** (splice(2)), which copies none
+//! of them: once a direction has moved [`BULK_BYTES`] with hardly a pause, and until it pauses
+//! often. That is the way up through a bastion, where the processor is what `ssh` waits for. A pipe
+//! takes bytes out of the queue before the other socket has them, but the system holds it as it
+//! holds a queue: what the far side does not take stays in the pipe, the pipe stays with the
+//! direction, and a hand-over passes it on as one more descriptor. A pipe that is empty goes back
+//! before the next wait. There are few, and a direction that gets none copies on.
 //!
 //! - The end of one direction is passed on (`shutdown`), and the other direction goes on.
 //! - A side that cannot be **read** is broken: both sides are reset, so that neither takes the
 //!   break for a proper end.
 //! - A side that takes no more **writes** ends that direction only: what it sent before it broke is
 //!   still brought to the other side.
-//!
-//! Not `splice`: measured on loopback, a pipe of any size moved no more bytes than a buffer, costs
-//! two more descriptors a direction, and holds bytes where a hand-over cannot see them.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -30,7 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::forward::buffer::BufferPool;
 use crate::forward::parts::{Direction, Passed, PassedNote};
-use crate::forward::room::Place;
+use crate::forward::pipe::Pipe;
+use crate::forward::room::{Place, Room};
 use crate::forward::{
     CloseReason, Conduit, Counters, Dial, DialError, ForwardEvent, Peer, Settings,
 };
@@ -99,10 +106,19 @@ pub(super) struct Link {
     pub(super) uid: u32,
     pub(super) client: Conduit,
     pub(super) target: Conduit,
-    pub(super) up: Direction,
-    pub(super) down: Direction,
+    pub(super) up: Flow,
+    pub(super) down: Flow,
     /// Given back when the connection is gone, and by this process when it is handed over.
     pub(super) place: Place,
+}
+
+/// One direction of a connection.
+#[derive(Default)]
+pub(super) struct Flow {
+    /// How far it has come.
+    state: Direction,
+    /// Bytes that the far side has not taken yet. While it waits to read there are none.
+    pipe: Option<Pipe>,
 }
 
 /// Dials the target for a new client and relays. Returns the connection if it shall be passed on.
@@ -122,7 +138,7 @@ pub(super) async fn serve(accepted: Accepted, shared: Arc<Shared>) -> Option<Pas
     target.tune_target();
     shared.counters.connections_total.fetch_add(1, Relaxed);
     shared.emit(ForwardEvent::Opened { conn, peer, uid });
-    let (up, down) = (Direction::default(), Direction::default());
+    let (up, down) = (Flow::default(), Flow::default());
     carry(Link { conn, peer, uid, client, target, up, down, place }, shared).await
 }
 
@@ -142,7 +158,8 @@ async fn dial(shared: &Shared) -> Result<Conduit, DialError> {
 pub(super) async fn carry(mut link: Link, shared: Arc<Shared>) -> Option<Passed> {
     let open = Open::count(&shared.counters);
     let stop = relay(&mut link, &shared).await;
-    let Link { conn, up, down, .. } = link;
+    let conn = link.conn;
+    let (bytes_up, bytes_down) = (link.up.state.bytes, link.down.state.bytes);
     let why = match stop {
         Stop::AtRest => match Passed::try_from(link) {
             Ok(passed) => return Some(passed),
@@ -161,7 +178,6 @@ pub(super) async fn carry(mut link: Link, shared: Arc<Shared>) -> Option<Passed>
     };
     // The numbers are right, and the place is free, before anybody hears of the end.
     drop(open);
-    let (bytes_up, bytes_down) = (up.bytes, down.bytes);
     shared.emit(ForwardEvent::Closed { conn, bytes_up, bytes_down, why });
     None
 }
@@ -184,7 +200,7 @@ impl Drop for Open<'_> {
 
 /// How a relay stopped.
 enum Stop {
-    /// Nothing is held; the connection can be passed on.
+    /// No byte is in memory alone; the connection can be passed on.
     AtRest,
     /// Both directions are done.
     Ended(CloseReason),
@@ -195,8 +211,10 @@ enum Stop {
 async fn relay(link: &mut Link, shared: &Shared) -> Stop {
     let Link { client, target, up, down, .. } = link;
     let counters = &shared.counters;
-    let up = Pump { from: client, to: target, state: up, total: &counters.bytes_up, shared };
-    let down = Pump { from: target, to: client, state: down, total: &counters.bytes_down, shared };
+    let up =
+        Pump { from: client, to: target, flow: up, total: &counters.bytes_up, bulk: 0, shared };
+    let down =
+        Pump { from: target, to: client, flow: down, total: &counters.bytes_down, bulk: 0, shared };
     let both = async {
         tokio::try_join!(
             up.run(CloseReason::ClientBroke, CloseReason::TargetBroke),
@@ -222,8 +240,10 @@ async fn relay(link: &mut Link, shared: &Shared) -> Stop {
 struct Pump<'a> {
     from: &'a Conduit,
     to: &'a Conduit,
-    state: &'a mut Direction,
+    flow: &'a mut Flow,
     total: &'a AtomicU64,
+    /// Grows with each byte, shrinks with each pause: how much this is bulk.
+    bulk: u64,
     shared: &'a Shared,
 }
 
@@ -244,15 +264,18 @@ impl Pump<'_> {
         read_broke: fn(io::ErrorKind) -> CloseReason,
         write_broke: fn(io::ErrorKind) -> CloseReason,
     ) -> Result<Pumped, CloseReason> {
-        if self.state.ended {
+        if self.flow.state.ended {
             return Ok(Pumped::Ended(CloseReason::Finished));
         }
         let mut pausing = pin!(self.shared.pausing.cancelled());
         loop {
-            tokio::select! {
-                biased;
-                () = pausing.as_mut() => return Ok(Pumped::Resting),
-                ready = self.from.readable() => ready.map_err(|e| read_broke(e.kind()))?,
+            // What is in a pipe already need not be waited for.
+            if self.flow.pipe.is_none() {
+                tokio::select! {
+                    biased;
+                    () = pausing.as_mut() => return Ok(Pumped::Resting),
+                    ready = self.from.readable() => ready.map_err(|e| read_broke(e.kind()))?,
+                }
             }
             match self.move_ready_bytes() {
                 Moved::Some => {}
@@ -263,12 +286,12 @@ impl Pump<'_> {
                 },
                 Moved::End => {
                     self.to.end_writing();
-                    self.state.ended = true;
+                    self.flow.state.ended = true;
                     return Ok(Pumped::Ended(CloseReason::Finished));
                 }
                 Moved::ReadBroke(kind) => return Err(read_broke(kind)),
                 Moved::WriteBroke(kind) => {
-                    self.state.ended = true;
+                    self.flow.state.ended = true;
                     return Ok(Pumped::Ended(write_broke(kind)));
                 }
             }
@@ -277,8 +300,54 @@ impl Pump<'_> {
         }
     }
 
-    /// Moves what is there, for a few buffers at most, without waiting.
+    /// Moves what is there without waiting, for a turn that the other tasks can wait for.
     fn move_ready_bytes(&mut self) -> Moved {
+        if let Some(pipe) = self.flow.pipe.take() {
+            return self.pour(pipe);
+        }
+        if self.bulk >= BULK_BYTES && self.from.pipes_well_into(self.to) {
+            match self.shared.settings.room.pipes().take() {
+                Some(pipe) => return self.move_a_pipe(pipe),
+                // Asks again after as many more.
+                None => self.bulk = 0,
+            }
+        }
+        self.move_buffers()
+    }
+
+    /// Fills the pipe once and empties it as far as the other side takes it.
+    fn move_a_pipe(&mut self, mut pipe: Pipe) -> Moved {
+        let filled = self.from.try_reading(|| pipe.fill(self.from));
+        if pipe.held() > 0 {
+            return self.pour(pipe);
+        }
+        self.shared.settings.room.pipes().put(pipe);
+        match filled {
+            Ok(()) => self.move_buffers(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Moved::Some,
+            Err(error) => Moved::ReadBroke(error.kind()),
+        }
+    }
+
+    /// Empties a pipe, or keeps it with what the other side does not take.
+    fn pour(&mut self, mut pipe: Pipe) -> Moved {
+        let (written, stopped) = pipe.pour(self.to);
+        self.count(written);
+        match stopped {
+            None => {
+                self.shared.settings.room.pipes().put(pipe);
+                Moved::Some
+            }
+            Some(io::ErrorKind::WouldBlock) => {
+                self.flow.pipe = Some(pipe);
+                Moved::Stuck
+            }
+            Some(kind) => Moved::WriteBroke(kind),
+        }
+    }
+
+    /// Copies what is there, for a few buffers at most.
+    fn move_buffers(&mut self) -> Moved {
         let mut buffer = self.shared.pool.take();
         for _ in 0..BUFFERS_IN_A_ROW {
             let from = self.from;
@@ -286,7 +355,10 @@ impl Pump<'_> {
             match moved {
                 Ok(Moved::Some) => {}
                 Ok(moved) => return moved,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Moved::Some,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.bulk = self.bulk.saturating_sub(PAUSE_BYTES);
+                    return Moved::Some;
+                }
                 Err(error) => return Moved::ReadBroke(error.kind()),
             }
         }
@@ -300,11 +372,7 @@ impl Pump<'_> {
             return Ok(Moved::End);
         }
         let (written, stopped) = self.write(buffer.get(..seen).unwrap_or_default());
-        if written > 0 {
-            self.shared.activity.touch();
-        }
-        self.state.bytes += written as u64;
-        self.total.fetch_add(written as u64, Relaxed);
+        self.count(written);
         self.from.discard(buffer.get_mut(..written).unwrap_or_default())?;
         match stopped {
             Some(io::ErrorKind::WouldBlock) => Ok(Moved::Stuck),
@@ -315,6 +383,16 @@ impl Pump<'_> {
             }
             None => Ok(Moved::Some),
         }
+    }
+
+    /// Counts bytes that the other side has taken.
+    fn count(&mut self, written: usize) {
+        if written > 0 {
+            self.shared.activity.touch();
+        }
+        self.bulk = (self.bulk + written as u64).min(2 * BULK_BYTES);
+        self.flow.state.bytes += written as u64;
+        self.total.fetch_add(written as u64, Relaxed);
     }
 
     /// Writes what there is room for. Returns how much that was, and what stopped it before the end.
@@ -329,6 +407,12 @@ impl Pump<'_> {
         (bytes.len(), None)
     }
 }
+
+/// Bytes that are worth a pipe if they come with hardly a pause.
+const BULK_BYTES: u64 = 1024 * 1024;
+
+/// What a pause takes off [`BULK_BYTES`]: a direction that moves less between two is not one of bulk.
+const PAUSE_BYTES: u64 = 16 * 1024;
 
 /// Buffers moved before the other tasks of the thread have their turn.
 const BUFFERS_IN_A_ROW: usize = 4;
@@ -352,17 +436,32 @@ impl TryFrom<Link> for Passed {
 
     fn try_from(link: Link) -> io::Result<Self> {
         let Link { conn, peer, uid, client, target, up, down, place: _place } = link;
+        let ((up, pipe_up), (down, pipe_down)) = (up.into_parts(), down.into_parts());
         let note = PassedNote { conn, peer, uid, up, down };
-        Ok(Self { client: client.into_fd()?, target: target.into_fd()?, note })
+        let (client, target) = (client.into_fd()?, target.into_fd()?);
+        Ok(Self { client, target, pipe_up, pipe_down, note })
     }
 }
 
 impl Link {
-    /// Puts a connection together again that was at rest.
-    pub(super) fn resume(passed: Passed, place: Place) -> io::Result<Self> {
-        let PassedNote { conn, peer, uid, up, down } = passed.note;
-        let client = Conduit::from_fd(passed.client)?;
-        let target = Conduit::from_fd(passed.target)?;
-        Ok(Self { conn, peer, uid, client, target, up, down, place })
+    /// Puts a connection together again that was at rest. It stays, also in a room that is full.
+    pub(super) fn resume(passed: Passed, room: &Room) -> io::Result<Self> {
+        let Passed { client, target, pipe_up, pipe_down, note } = passed;
+        let PassedNote { conn, peer, uid, up, down } = note;
+        let (client, target) = (Conduit::from_fd(client)?, Conduit::from_fd(target)?);
+        let flow = |state: Direction, pipe: Option<OwnedFd>| Flow {
+            pipe: pipe.map(|pipe| room.pipes().resume(pipe, state.held)),
+            state: Direction { held: 0, ..state },
+        };
+        let (up, down) = (flow(up, pipe_up), flow(down, pipe_down));
+        Ok(Self { conn, peer, uid, client, target, up, down, place: room.connections().stay() })
+    }
+}
+
+impl Flow {
+    /// Splits into the note and the pipe that belongs to it.
+    fn into_parts(self) -> (Direction, Option<OwnedFd>) {
+        let held = self.pipe.as_ref().map_or(0, Pipe::held);
+        (Direction { held, ..self.state }, self.pipe.map(Pipe::into_fd))
     }
 }

@@ -1,5 +1,6 @@
 //! The local endpoint through its public face, on real sockets.
 
+mod bulk;
 mod handover;
 mod kit;
 mod limits;

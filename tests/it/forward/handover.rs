@@ -6,44 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use breakglass::forward::{
-    CloseReason, Conduit, Dial, DialError, Endpoint, ForwardEvent, Parts, PartsNote, Settings,
+    CloseReason, Conduit, Dial, DialError, Endpoint, ForwardEvent, Settings,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::kit::{Once, Silence, To, connect, gone, me, pair, serve, settings, target, within};
-
-/// Takes an endpoint apart and puts it together as another process would: from a note in text and
-/// a list of descriptors.
-async fn hand_over(endpoint: Endpoint, dial: Arc<dyn Dial>) -> (Endpoint, Parted) {
-    let (note, descriptors) = endpoint.dismantle().await.unwrap().into_pieces();
-    let text = serde_json::to_string(&note).unwrap();
-    let note: PartsNote = serde_json::from_str(&text).unwrap();
-    let parts = Parts::from_pieces(note.clone(), descriptors).unwrap();
-    let (sender, events) = mpsc::channel(breakglass::forward::EVENTS_MAX);
-    let endpoint = Endpoint::resume(parts, dial, settings(), sender).unwrap();
-    (endpoint, Parted { note, events })
-}
-
-struct Parted {
-    note: PartsNote,
-    events: mpsc::Receiver<ForwardEvent>,
-}
-
-/// Bytes without any order. A stream is these again and again, so that one byte lost or sent twice
-/// shows in the next comparison; the length tells the rest.
-fn noise() -> Arc<[u8]> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 56) as u8
-    };
-    (0..1_000_003).map(|_| next()).collect()
-}
+use super::kit::{
+    Once, Silence, To, connect, gone, hand_over, me, noise, pair, receive_all, serve, settings,
+    target, within,
+};
 
 /// Sends until told to stop, in pieces of many sizes. Returns how much.
 async fn send_until(stop: Arc<AtomicBool>, mut to: OwnedWriteHalf, noise: Arc<[u8]>) -> u64 {
@@ -57,22 +32,6 @@ async fn send_until(stop: Arc<AtomicBool>, mut to: OwnedWriteHalf, noise: Arc<[u
     }
     to.shutdown().await.unwrap();
     sent
-}
-
-/// Receives to the end and compares every byte. Returns how many came.
-async fn receive_all(mut from: OwnedReadHalf, noise: Arc<[u8]>) -> u64 {
-    let (mut received, mut at, mut buffer) = (0, 0, vec![0; 48 * 1024]);
-    loop {
-        let room = buffer.len().min(noise.len() - at);
-        match from.read(&mut buffer[..room]).await.unwrap() {
-            0 => return received,
-            length => {
-                assert!(buffer[..length] == noise[at..at + length], "wrong after {received}");
-                received += length as u64;
-                at = (at + length) % noise.len();
-            }
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use breakglass::domain::connect::EndpointAddress;
 use breakglass::forward::{
-    Conduit, Dial, DialError, Endpoint, ForwardEvent, Listen, Room, Settings,
+    Conduit, Dial, DialError, Endpoint, ForwardEvent, Listen, Parts, PartsNote, Room, Settings,
 };
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Mutex, mpsc};
 
@@ -123,12 +124,56 @@ pub async fn pair(
 
 /// Waits until the far side has ended or reset the connection.
 pub async fn gone(stream: &mut TcpStream) {
-    use tokio::io::AsyncReadExt;
     let mut byte = [0];
     match stream.read(&mut byte).await {
         Ok(0) => {}
         Ok(_) => panic!("a byte came where none should"),
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
+}
+
+/// Takes an endpoint apart and puts it together as another process would: from a note in text and
+/// a list of descriptors.
+pub async fn hand_over(endpoint: Endpoint, dial: Arc<dyn Dial>) -> (Endpoint, Parted) {
+    let (note, descriptors) = endpoint.dismantle().await.unwrap().into_pieces();
+    let text = serde_json::to_string(&note).unwrap();
+    let note: PartsNote = serde_json::from_str(&text).unwrap();
+    let parts = Parts::from_pieces(note.clone(), descriptors).unwrap();
+    let (sender, events) = mpsc::channel(breakglass::forward::EVENTS_MAX);
+    let endpoint = Endpoint::resume(parts, dial, settings(), sender).unwrap();
+    (endpoint, Parted { note, events })
+}
+
+/// What a hand-over brought along, and where its events are heard.
+pub struct Parted {
+    pub note: PartsNote,
+    pub events: mpsc::Receiver<ForwardEvent>,
+}
+
+/// Bytes without any order. A stream is these again and again, so that one byte lost or sent twice
+/// shows in the next comparison; the length tells the rest.
+pub fn noise() -> Arc<[u8]> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 56) as u8
+    };
+    (0..1_000_003).map(|_| next()).collect()
+}
+
+/// Receives to the end and compares every byte. Returns how many came.
+pub async fn receive_all(mut from: impl AsyncRead + Unpin, noise: Arc<[u8]>) -> u64 {
+    let (mut received, mut at, mut buffer) = (0, 0, vec![0; 48 * 1024]);
+    loop {
+        let room = buffer.len().min(noise.len() - at);
+        match from.read(&mut buffer[..room]).await.unwrap() {
+            0 => return received,
+            length => {
+                assert!(buffer[..length] == noise[at..at + length], "wrong after {received}");
+                received += length as u64;
+                at = (at + length) % noise.len();
+            }
+        }
     }
 }
 
