@@ -120,6 +120,44 @@ impl Http {
     /// When there is no answer, it leads elsewhere, it is not within the limits, or the client is not
     /// [ready](Self::ready).
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
+        let open = self.open(request).await?;
+        let Open { response, asked, url, limits, deadline } = open;
+        let status = response.status();
+        if status.is_redirection() {
+            let to = target(&url, response.headers());
+            let to = to.map(|to| to.map_or_else(|text| text::shown(&text), |to| address(&to)));
+            return Err(HttpError::Redirected { address: asked.address, to });
+        }
+        let (retry_after, date) = (retry_after(response.headers()), date(response.headers()));
+        let etag = etag(response.headers());
+        let body = timeout_at(deadline, read(response, &asked, &limits))
+            .await
+            .map_err(|_| asked.late(Phase::Reading, &limits))??;
+        Ok(Answer::new(asked.address, status, retry_after, date, etag, body))
+    }
+
+    /// Asks only where the answer leads: the status and the place, or nothing where it leads nowhere
+    /// else. Nothing is sent there, and the body is not read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer, it leads to no URL, or the client is not [ready](Self::ready).
+    pub async fn leads_to(&self, request: Request) -> Result<Option<(u16, Url)>, HttpError> {
+        let Open { response, asked, url, .. } = self.open(request).await?;
+        if !response.status().is_redirection() {
+            return Ok(None);
+        }
+        match target(&url, response.headers()) {
+            Some(Ok(to)) => Ok(Some((response.status().as_u16(), to))),
+            Some(Err(text)) => {
+                let to = Some(text::shown(&text));
+                Err(HttpError::Redirected { address: asked.address, to })
+            }
+            None => Err(HttpError::Redirected { address: asked.address, to: None }),
+        }
+    }
+
+    async fn open(&self, request: Request) -> Result<Open, HttpError> {
         let url = allowed(request.url())?;
         let asked = Asked::of(&url);
         let limits = self.0.limits;
@@ -129,26 +167,21 @@ impl Http {
         let deadline = Instant::now() + total.to_std();
         let client = if asked.is_loopback { &clients.loopback } else { &clients.abroad };
         let sent = request.into_sendable(client, url.clone())?;
-        let late =
-            |phase| HttpError::TimedOut { origin: asked.origin.clone(), phase, after: total };
         let answered = timeout_at(deadline, sent.send()).await;
         let response = answered
-            .map_err(|_| late(Phase::Waiting))?
+            .map_err(|_| asked.late(Phase::Waiting, &limits))?
             .map_err(|failed| error::of(&failed, &asked, &limits))?;
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(HttpError::Redirected {
-                address: asked.address,
-                to: target(&url, response.headers()),
-            });
-        }
-        let (retry_after, date) = (retry_after(response.headers()), date(response.headers()));
-        let etag = etag(response.headers());
-        let body = timeout_at(deadline, read(response, &asked, &limits))
-            .await
-            .map_err(|_| late(Phase::Reading))??;
-        Ok(Answer::new(asked.address, status, retry_after, date, etag, body))
+        Ok(Open { response, asked, url, limits, deadline })
     }
+}
+
+/// An answer that has begun.
+struct Open {
+    response: reqwest::Response,
+    asked: Asked,
+    url: Url,
+    limits: Limits,
+    deadline: Instant,
 }
 
 impl Clients {
@@ -206,6 +239,10 @@ impl Asked {
             is_loopback: is_loopback(url),
         }
     }
+
+    fn late(&self, phase: Phase, limits: &Limits) -> HttpError {
+        HttpError::TimedOut { origin: self.origin.clone(), phase, after: limits.total }
+    }
 }
 
 /// Where a URL leads, without what may be secret in it.
@@ -226,10 +263,10 @@ fn allowed(url: &str) -> Result<Url, HttpError> {
     }
 }
 
-/// Where a redirect leads, or nothing where it does not say.
-fn target(from: &Url, headers: &HeaderMap) -> Option<String> {
+/// Where a redirect leads, or what stands there if that is no URL; nothing where it does not say.
+fn target(from: &Url, headers: &HeaderMap) -> Option<Result<Url, String>> {
     let to = headers.get(LOCATION)?.to_str().ok()?;
-    Some(from.join(to).map_or_else(|_| text::shown(to), |to| address(&to)))
+    Some(from.join(to).map_err(|_| to.to_owned()))
 }
 
 async fn read(

@@ -21,6 +21,7 @@ pub struct Request {
     method: Method,
     url: String,
     authorization: Option<Secret>,
+    secret: Option<(&'static str, Secret)>,
     accept: &'static str,
     if_match: Option<String>,
     body: Option<(&'static str, Secret)>,
@@ -35,6 +36,7 @@ impl Request {
             method,
             url: url.into(),
             authorization: None,
+            secret: None,
             accept: JSON,
             if_match: None,
             body: None,
@@ -46,6 +48,12 @@ impl Request {
     #[must_use]
     pub fn get(url: impl Into<String>) -> Self {
         Self::new(Method::GET, url)
+    }
+
+    /// A `HEAD`.
+    #[must_use]
+    pub fn head(url: impl Into<String>) -> Self {
+        Self::new(Method::HEAD, url)
     }
 
     /// A `POST`.
@@ -124,6 +132,13 @@ impl Request {
         self
     }
 
+    /// Says who asks by a header of the other side's own.
+    #[must_use]
+    pub fn header_secret(mut self, name: &'static str, secret: &Secret) -> Self {
+        self.secret = Some((name, secret.clone()));
+        self
+    }
+
     /// Leaves the exchange less time than the client's limit.
     #[must_use]
     pub fn within(mut self, total: Span) -> Self {
@@ -150,16 +165,23 @@ impl Request {
             sent = sent.header(IF_MATCH, value);
         }
         if let Some(authorization) = self.authorization {
-            let value = HeaderValue::from_str(authorization.expose());
-            let mut value = value.map_err(|_| HttpError::Unsendable)?;
-            value.set_sensitive(true);
-            sent = sent.header(AUTHORIZATION, value);
+            sent = sent.header(AUTHORIZATION, sensitive(&authorization)?);
+        }
+        if let Some((name, secret)) = self.secret {
+            sent = sent.header(name, sensitive(&secret)?);
         }
         if let Some((kind, body)) = self.body {
             sent = sent.header(CONTENT_TYPE, kind).body(body.expose().to_owned());
         }
         Ok(sent)
     }
+}
+
+/// A value that no library shows.
+fn sensitive(secret: &Secret) -> Result<HeaderValue, HttpError> {
+    let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| HttpError::Unsendable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What came back, whole. Its body is shown nowhere.
@@ -251,6 +273,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_secret_that_breaks_the_line_is_never_sent() {
+        let url = || Url::parse("https://api.example.com").unwrap();
+        let secret = Secret::new("hunter2\r\nx-admin: yes");
+        for request in [
+            Request::get(url()).header_secret("x-api-key", &secret),
+            Request::get(url()).bearer(&secret),
+        ] {
+            let refused = request.into_sendable(&Client::new(), url()).unwrap_err();
+            assert_eq!(refused, HttpError::Unsendable);
+        }
+    }
+
+    #[test]
     fn nothing_secret_is_shown_for_debugging() {
         let request = Request::post("https://idp.example.com/token")
             .basic("breakglass", &Secret::new("hunter2"))
@@ -259,6 +294,18 @@ mod tests {
         assert!(!format!("{request:?}").contains(&STANDARD.encode("breakglass:hunter2")));
         let token = Request::get("https://idp.example.com").bearer(&Secret::new("hunter2"));
         assert!(!format!("{token:?}").contains("hunter2"));
+        let own = Request::head("https://api.example.com")
+            .header_secret("x-api-key", &Secret::new("hunter2"));
+        assert!(!format!("{own:?}").contains("hunter2"));
+        let url = Url::parse("https://api.example.com").unwrap();
+        let sent = own.into_sendable(&Client::new(), url).unwrap().build().unwrap();
+        assert_eq!(
+            (sent.method(), sent.headers()["x-api-key"].as_bytes()),
+            (&Method::HEAD, b"hunter2".as_slice())
+        );
+        assert!(
+            sent.headers()["x-api-key"].is_sensitive() && !format!("{sent:?}").contains("hunter2")
+        );
         let body = br#"{"token":"hunter2"}"#.to_vec();
         let answer = Answer::new("https://x".into(), StatusCode::OK, None, None, None, body.into());
         assert!(!format!("{answer:?}").contains("hunter2"));
