@@ -18,7 +18,7 @@ use crate::domain::launcher::Launch;
 use crate::domain::text;
 use crate::domain::time::Span;
 use crate::forward::ForwardEvent;
-use crate::provider::{Made, Provider, StepCall};
+use crate::provider::{Made, Provider, Says, StepCall};
 use crate::session::{
     Applied, Carrier, Effect, Fact, Looked, PlannedStep, Session, StepIndex, Undone,
 };
@@ -35,6 +35,7 @@ pub(super) struct Job {
     /// The provider that carries this step; none where it has gone from the configuration.
     provider: Option<Arc<dyn Provider>>,
     events: mpsc::Sender<ForwardEvent>,
+    says: Says,
 }
 
 /// What came of an effect.
@@ -51,6 +52,7 @@ impl Job {
         session: &Session,
         shared: &Shared,
         events: &mpsc::Sender<ForwardEvent>,
+        listener: &mpsc::Sender<(StepIndex, String)>,
     ) -> Option<Self> {
         let step = session.steps().get(effect.step())?.planned.clone();
         let path = &session.request().path;
@@ -62,6 +64,7 @@ impl Job {
             Carrier::Launcher | Carrier::Endpoint => None,
         };
         Some(Self {
+            says: Says::to(effect.step(), listener.clone()),
             effect,
             session: session.id(),
             marker: marker(session, shared),
@@ -204,6 +207,7 @@ impl Job {
             step: &self.step,
             artifact,
             steps: &self.steps,
+            says: &self.says,
         }
     }
 

@@ -7,6 +7,7 @@
 mod door;
 mod path;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -27,7 +28,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::error::{Kind, Report};
 use crate::forward::{Counters, EVENTS_MAX, ForwardEvent, Parts};
 use crate::protocol::{Notice, SessionView, Severity, Traffic};
-use crate::session::{Effect, EndReason, Entry, Fact, Lives, Session};
+use crate::session::{Effect, EndReason, Entry, Fact, Lives, Session, StepIndex};
 use crate::store::{Batch, SessionChange};
 
 /// What a session can be told.
@@ -100,6 +101,10 @@ pub(super) struct Interpreter {
     traffic: Traffic,
     /// How its path does, as the provider sees it.
     live: Vec<String>,
+    /// What steps that are under way wait for, as they say.
+    asides: BTreeMap<StepIndex, String>,
+    heard: mpsc::Receiver<(StepIndex, String)>,
+    listener: mpsc::Sender<(StepIndex, String)>,
     handing_over: Option<HandingOver>,
     watcher: Watcher,
 }
@@ -126,6 +131,7 @@ impl Interpreter {
         (mailbox, updates): (mpsc::Receiver<Order>, mpsc::Sender<Update>),
     ) -> Self {
         let (door_sender, door_events) = mpsc::channel(EVENTS_MAX);
+        let (listener, heard) = mpsc::channel(ASIDES_MAX);
         Self {
             shared,
             session,
@@ -143,6 +149,9 @@ impl Interpreter {
             events_dropped: 0,
             traffic: Traffic::default(),
             live: vec![],
+            asides: BTreeMap::new(),
+            heard,
+            listener,
             handing_over: None,
             watcher: Watcher::new(),
         }
@@ -179,6 +188,7 @@ impl Interpreter {
                 Some(ended) = self.effects.join_next_with_id() => self.take_outcome(ended).await,
                 Some(event) = self.door_events.recv() => self.take_door_events(event).await,
                 news = self.watcher.news() => self.take_path_news(news).await,
+                Some((step, said)) = self.heard.recv() => self.take_aside(step, &said).await,
                 () = sleep(nap.unwrap_or_default()), if nap.is_some() => {
                     self.advance_by_itself(vec![]).await;
                     let refused = self.strangers.due(self.shared.now());
@@ -275,6 +285,7 @@ impl Interpreter {
             return;
         };
         let (_, effect) = self.under_way.swap_remove(place);
+        self.asides.remove(&effect.step());
         let done = match ended {
             Ok((_, done)) => done,
             Err(error) => {
@@ -409,7 +420,8 @@ impl Interpreter {
             if busy {
                 continue;
             }
-            let job = Job::new(effect.clone(), &self.session, &self.shared, &self.door_sender);
+            let (session, shared) = (&self.session, &self.shared);
+            let job = Job::new(effect.clone(), session, shared, &self.door_sender, &self.listener);
             if let Some(job) = job {
                 let task = self.effects.spawn(job.run(Arc::clone(&self.shared)));
                 self.under_way.push((task, effect));
@@ -495,6 +507,11 @@ impl Interpreter {
         if session.is_active() {
             view.live.clone_from(&self.live);
         }
+        for (step, said) in &self.asides {
+            if let Some(step) = view.steps.get_mut(*step).filter(|step| step.detail.is_none()) {
+                step.detail = Some(said.clone());
+            }
+        }
         view
     }
 }
@@ -527,4 +544,6 @@ fn journal_failed(report: &Report) -> Fact {
 const HAND_OVER_PATIENCE: Span = Span::from_seconds(10);
 const SAVE_AGAIN: Duration = Duration::from_secs(2);
 const TRAFFIC_EVERY: Duration = Duration::from_secs(1);
+/// How much of what steps say waits to be shown; more of it is not worth waiting for.
+const ASIDES_MAX: usize = 16;
 const BACKLOG_AUDIT_MAX: usize = 10_000;

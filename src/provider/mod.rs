@@ -13,13 +13,16 @@
 //!
 //! Providers never import each other, and the engine sees this contract only.
 
+mod change;
 mod checks;
 pub mod direct;
 pub mod key;
 mod left;
+pub mod pace;
 pub mod simulated;
 pub mod ssh;
 pub mod tailscale;
+pub mod twingate;
 
 use std::collections::BTreeMap;
 
@@ -92,6 +95,15 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Sees what can be done there, ability by ability. Changes nothing there. `now` is engine time.
     async fn validate(&self, now: Timestamp) -> Validation;
+
+    /// Sees for certain what can be done there: makes a canary, which nobody can use, and takes it away
+    /// again. Done only where a person asks for it. `mark` is what the canary is called, so that a sweep
+    /// finds what could not be taken away. Returns all that [`Provider::validate`] does, with what the
+    /// canary has shown in the place of what can only be inferred. `now` is engine time. None where
+    /// nothing is left to be shown by making something.
+    async fn prove(&self, _mark: &Marker, _now: Timestamp) -> Option<Validation> {
+        None
+    }
 
     /// Returns the variables of what a step starts in the site that are known only when it is started:
     /// secrets, and what an earlier step has chosen. They stand in no journal.
@@ -181,7 +193,31 @@ pub struct StepCall<'a> {
     pub artifact: Option<&'a Artifact>,
     /// The provider's other steps of this session, in the order of the plan.
     pub steps: &'a [Made],
+    /// Where it says what it waits for.
+    pub says: &'a Says,
 }
+
+/// Where a step says what it waits for while it is under way: people see it, and nothing is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Says(Option<(StepIndex, mpsc::Sender<(StepIndex, String)>)>);
+
+impl Says {
+    /// What that step says goes there.
+    #[must_use]
+    pub const fn to(step: StepIndex, listener: mpsc::Sender<(StepIndex, String)>) -> Self {
+        Self(Some((step, listener)))
+    }
+
+    /// Says it; where nobody listens, or has too much to hear, that is all.
+    pub fn say(&self, what: impl Into<String>) {
+        if let Self(Some((step, listener))) = self {
+            listener.try_send((*step, what.into())).ok();
+        }
+    }
+}
+
+/// Where nobody listens.
+pub static UNHEARD: Says = Says(None);
 
 /// A provider's step with what it made.
 #[derive(Clone, Debug, PartialEq, Eq)]

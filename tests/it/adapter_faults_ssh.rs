@@ -7,7 +7,7 @@ use breakglass::domain::secret::Secret;
 use breakglass::domain::ssh::SshDestination;
 use breakglass::provider::key::Key;
 use breakglass::provider::ssh::Bastion;
-use breakglass::provider::{Made, Order, Provider as _, StepCall};
+use breakglass::provider::{Made, Order, Provider as _, StepCall, UNHEARD};
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
 
 use crate::support::faulty_programs::FaultyPrograms;
@@ -43,7 +43,14 @@ impl Opens {
     }
 
     fn call<'a>(&'a self, step: &'a PlannedStep, artifact: Option<&'a Artifact>) -> StepCall<'a> {
-        StepCall { session: id(), marker: &self.marker, step, artifact, steps: &self.made }
+        StepCall {
+            session: id(),
+            marker: &self.marker,
+            step,
+            artifact,
+            steps: &self.made,
+            says: &UNHEARD,
+        }
     }
 }
 

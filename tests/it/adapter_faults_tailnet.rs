@@ -9,11 +9,13 @@ use breakglass::domain::time::{Span, Timestamp};
 use breakglass::session::{Applied, Looked, PlannedStep, Session, Undone};
 
 use crate::support::faulty_server::FaultyServer;
+use crate::support::hurry::Hurry;
 use crate::support::leaves_nothing::{
     Carries, Extent, FarSide, Fixture, assert_leaves_nothing_behind,
 };
+use crate::support::orders::order_of_suite;
 use crate::support::plans::START;
-use crate::support::tailnet::around::{Hurry, Played, TAGS, Wish, order_of_suite};
+use crate::support::tailnet::around::{Played, TAGS, Wish};
 use crate::support::tailnet::{HeadscaleVersion, SharedTailnet, Tailnet};
 
 /// A tailnet that fails calls, with the session's router and node.

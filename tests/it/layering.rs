@@ -62,9 +62,11 @@ const SHARED_IN_CONTRACT: &[(&str, &str)] = &[
     ("launcher", "order"),
     ("launcher", "transport"),
     ("launcher", "way"),
+    ("provider", "change"),
     ("provider", "checks"),
     ("provider", "key"),
     ("provider", "left"),
+    ("provider", "pace"),
 ];
 
 /// What puts all that fulfil a contract behind one face of it.

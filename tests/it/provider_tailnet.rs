@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use breakglass::domain::time::Span;
 use breakglass::provider::Provider as _;
-use breakglass::provider::tailscale::HostPace;
+use breakglass::provider::pace::HostPace;
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
 
 use crate::support::faulty_server::Model as _;
+use crate::support::hurry::Hurry;
 use crate::support::leaves_nothing::Carries as _;
+use crate::support::orders::order;
 use crate::support::plans::START;
-use crate::support::tailnet::around::{Hurry, Played, TAGS, Wish, numbers, order};
+use crate::support::tailnet::around::{Played, TAGS, Wish, numbers};
 use crate::support::tailnet::{Mishap, Odd, Tailnet, TailnetServer};
 
 /// A tailnet on loopback, and one session.
@@ -47,10 +49,10 @@ impl Stand {
         let key = key(&mut tailnet);
         tailnet.settle();
         let server = TailnetServer::start(tailnet).await;
-        let pace = Hurry::new(&server.tailnet);
+        let pace = Hurry::new(&server.model);
         let dir = tempfile::Builder::new().prefix("bg").tempdir_in("/tmp").unwrap();
         let wish = wish(Wish::new(&server.url, &key));
-        let played = Played::new(wish, &server.tailnet, &pace, dir.path(), order([7; 10]));
+        let played = Played::new(wish, &server.model, &pace, dir.path(), order([7; 10]));
         Self { server, key, played, _dir: dir }
     }
 

@@ -7,7 +7,7 @@ use crate::engine::carrier;
 use crate::engine::watcher::News;
 use crate::protocol::Severity;
 use crate::provider::Lost;
-use crate::session::{Carrier, Entry, Fact};
+use crate::session::{Carrier, Entry, Fact, StepIndex};
 
 impl Interpreter {
     /// Has the path watched as it stands now, and the endpoint lead over it.
@@ -47,6 +47,16 @@ impl Interpreter {
             }
             News::Live(lines) => self.take_live(lines).await,
             News::Broke => self.mind_path(),
+        }
+    }
+
+    /// Shows what a step waits for, while it is under way. Nothing of it is kept.
+    pub(super) async fn take_aside(&mut self, step: StepIndex, said: &str) {
+        let is_under_way = self.under_way.iter().any(|(_, effect)| effect.step() == step);
+        let said = text::shown(said);
+        if is_under_way && self.asides.get(&step) != Some(&said) {
+            self.asides.insert(step, said);
+            self.tell(Update::Session { view: self.view(), audit: vec![] }).await;
         }
     }
 

@@ -8,6 +8,7 @@ use crate::domain::artifact::Marker;
 use crate::domain::id::{InstallationId, SessionId};
 use crate::domain::target::{Listen, Reachability, Target, TargetKind};
 use crate::domain::time::Timestamp;
+use crate::provider::UNHEARD;
 
 /// A provider in a world of its own.
 struct Stand {
@@ -78,7 +79,7 @@ impl Path {
     fn call(&self, step: usize) -> StepCall<'_> {
         let step = &self.steps[step];
         let (session, marker) = (self.session, &self.marker);
-        StepCall { session, marker, step, artifact: None, steps: &[] }
+        StepCall { session, marker, step, artifact: None, steps: &[], says: &UNHEARD }
     }
 
     /// Applies the first so many steps.

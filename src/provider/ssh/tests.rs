@@ -13,6 +13,7 @@ use crate::domain::artifact::Artifact;
 use crate::domain::id::SecretName;
 use crate::domain::provider::bind_key;
 use crate::domain::secret::Secret;
+use crate::provider::UNHEARD;
 use crate::ssh::Whose;
 use crate::ssh::mux::fake::{Target, serve};
 use crate::vault::Vault;
@@ -48,7 +49,14 @@ impl Lab {
 
     fn call<'a>(&'a self, step: usize, artifact: Option<&'a Artifact>) -> StepCall<'a> {
         let (session, marker) = (self.order.session, &self.order.marker);
-        StepCall { session, marker, step: &self.made[step].step, artifact, steps: &self.made }
+        StepCall {
+            session,
+            marker,
+            step: &self.made[step].step,
+            artifact,
+            steps: &self.made,
+            says: &UNHEARD,
+        }
     }
 
     fn folder(&self) -> PathBuf {

@@ -35,10 +35,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+pub use self::api::LIMITS;
 use self::api::{Access, Control, Place};
-pub use self::api::{HostPace, LIMITS, Pace};
 use self::steps::{AUTH_KEY, Action, Does, ROUTES, own_name};
 use super::key::Key;
+use super::pace::Pace;
 use super::{DialError, Dialed, Lost, Made, Order, Provider, ProviderError, StepCall, Told};
 use crate::domain::artifact::Marked;
 use crate::domain::id::{InstallationId, ProviderId, SessionId};

@@ -13,7 +13,7 @@ use serde::Deserialize as _;
 use serde_json::json;
 
 use super::Tailscale;
-use super::api::{Change, Control, Pace, PolicyText, Trouble};
+use super::api::{Change, Control, PolicyText, Trouble};
 use super::nodes::Pauses;
 use super::policy::{self, Added, Presence, Reverted, Wanted, edit, presence, revert};
 use super::seeing::kept_elsewhere;
@@ -21,6 +21,7 @@ use super::steps::{self, Action};
 use crate::clock;
 use crate::domain::artifact::Artifact;
 use crate::domain::text::shown;
+use crate::provider::pace::Pace;
 use crate::provider::{Order, StepCall};
 use crate::session::{Applied, Looked, Undone};
 

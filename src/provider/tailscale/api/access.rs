@@ -8,7 +8,6 @@ use super::Control;
 use super::asking::Asker;
 use super::headscale::{Headscale, Keys};
 use super::headscale_wire::Version;
-use super::pace::Pace;
 use super::said::{Deed, judge};
 use super::token::Token;
 use super::trouble::Trouble;
@@ -17,6 +16,7 @@ use super::wire;
 use crate::domain::secret::Secret;
 use crate::domain::time::Span;
 use crate::http::{Http, Limits, Request};
+use crate::provider::pace::Pace;
 
 /// Where the control server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

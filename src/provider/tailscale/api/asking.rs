@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::pace::Pace;
 use super::said::{Deed, judge};
 use super::token::Token;
 use super::trouble::Trouble;
@@ -14,6 +13,8 @@ use crate::domain::secret::Secret;
 use crate::domain::text;
 use crate::domain::time::{Span, Timestamp};
 use crate::http::{Answer, Http, HttpError, Phase, Request};
+use crate::provider::change::Doubtful as _;
+use crate::provider::pace::Pace;
 
 /// Whether a request may be sent again when nobody knows what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ use super::v2::{
 use crate::domain::site::Prefix;
 use crate::domain::text;
 use crate::http::{Answer, HttpError, Request};
+use crate::provider::change::Doubtful as _;
 
 /// How the server knows its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

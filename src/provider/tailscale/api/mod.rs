@@ -15,7 +15,6 @@ mod asking;
 mod headscale;
 mod headscale_wire;
 mod model;
-mod pace;
 mod policy_text;
 mod said;
 mod token;
@@ -32,10 +31,7 @@ use async_trait::async_trait;
 
 use crate::domain::site::Prefix;
 
-pub use self::{
-    access::LIMITS,
-    pace::{HostPace, Pace},
-};
+pub use self::access::LIMITS;
 pub(super) use self::{
     access::{Access, Place},
     model::{

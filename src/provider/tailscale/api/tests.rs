@@ -20,13 +20,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::asking::Asker;
-use super::pace::Pace;
 use super::token::Token;
 use super::v2::V2;
 use super::{Control, Trouble};
 use crate::domain::secret::Secret;
 use crate::domain::time::{Span, Timestamp};
 use crate::http::{Http, Limits, Trust};
+use crate::provider::pace::Pace;
 
 /// The instant at which every test begins, and as the server writes it.
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);

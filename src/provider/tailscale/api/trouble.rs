@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::domain::text;
 use crate::domain::time::Span;
+use crate::provider::change::{self, Doubtful};
 
 /// Why there is no answer that can be used. Every text in it is clean and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -130,42 +131,15 @@ pub enum Trouble {
 }
 
 /// What came of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change<T> {
-    /// It is made.
-    Made(T),
-    /// It is refused, and surely nothing was changed.
-    Refused(Trouble),
-    /// Nobody saw the outcome.
-    Unknown(Trouble),
-}
+pub type Change<T> = change::Change<T, Trouble>;
 
-impl<T> Change<T> {
-    /// Reads what came of it from the answer to the one request that makes it.
-    pub fn of(answered: Result<T, Trouble>) -> Self {
-        match answered {
-            Ok(made) => Self::Made(made),
-            Err(why) if why.leaves_doubt() => Self::Unknown(why),
-            Err(why) => Self::Refused(why),
-        }
-    }
-
-    /// Makes something else of what was made.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Change<U> {
-        match self {
-            Self::Made(made) => Change::Made(make(made)),
-            Self::Refused(why) => Change::Refused(why),
-            Self::Unknown(why) => Change::Unknown(why),
-        }
+impl Doubtful for Trouble {
+    fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Unclear { .. } | Self::Busy { status: 503, .. })
     }
 }
 
 impl Trouble {
-    /// True where a change may have been made all the same.
-    pub fn leaves_doubt(&self) -> bool {
-        matches!(self, Self::Unclear { .. } | Self::Busy { status: 503, .. })
-    }
-
     /// True where the same question may be answered in a moment.
     pub fn is_passing(&self) -> bool {
         matches!(

@@ -17,6 +17,7 @@ use crate::domain::site::Prefix;
 use crate::domain::text;
 use crate::domain::time::Span;
 use crate::http::{Answer, Request};
+use crate::provider::change::Doubtful as _;
 
 /// A tailnet.
 pub struct V2 {

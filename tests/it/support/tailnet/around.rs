@@ -1,31 +1,28 @@
-//! Everything around a provider on a tailnet that is not its API: time that passes at once, the
-//! router that a launcher would start, and this side's node, whose local API is played here.
+//! Everything around a provider on a tailnet that is not its API: the router that a launcher would
+//! start, and this side's node, whose local API is played here.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use breakglass::domain::artifact::{Artifact, Marker};
-use breakglass::domain::launcher::{ContainerEngine, ContainerLauncher, Launch, LauncherSettings};
+use breakglass::domain::artifact::Artifact;
+use breakglass::domain::launcher::Launch;
 use breakglass::domain::secret::Secret;
-use breakglass::domain::site::Site;
 use breakglass::domain::tailscale::{DataPath, Tailnet as Place, TailscaleSetup};
-use breakglass::domain::time::{Span, Timestamp};
+use breakglass::domain::time::Span;
 use breakglass::http::{Limits, Trust};
 use breakglass::process::Variables;
 use breakglass::provider::key::Key;
-use breakglass::provider::tailscale::{Pace, Surroundings, Tailscale};
-use breakglass::provider::{Made, Order, Provider as _, StepCall};
+use breakglass::provider::pace::Pace;
+use breakglass::provider::tailscale::{Surroundings, Tailscale};
+use breakglass::provider::{Made, Order, Provider as _, StepCall, UNHEARD};
 use breakglass::session::{Applied, Carrier, Looked, PlannedStep, Session, Undone};
 use serde::Deserialize as _;
 use serde_json::Value;
-use tokio::sync::watch;
 
-use super::super::faulty_server::Model as _;
-use super::super::launching::installation;
+use super::super::hurry::Hurry;
 use super::super::leaves_nothing::Carries;
-use super::super::plans::{START, id, request};
 use super::SharedTailnet;
 use super::node::Node;
 
@@ -42,57 +39,6 @@ pub const TAGS: &str = r#"// Ours.
   ],
 }
 "#;
-
-/// Time that passes when somebody waits for it, here and on the tailnet.
-#[derive(Debug)]
-pub struct Hurry {
-    now: watch::Sender<Timestamp>,
-    tailnet: Unseen,
-}
-
-struct Unseen(SharedTailnet);
-
-impl std::fmt::Debug for Unseen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a tailnet")
-    }
-}
-
-impl Hurry {
-    /// It begins when every test does.
-    pub fn new(tailnet: &SharedTailnet) -> Arc<Self> {
-        let tailnet = Unseen(Arc::clone(tailnet));
-        Arc::new(Self { now: watch::Sender::new(START), tailnet })
-    }
-
-    /// It is at least so late.
-    pub fn is_now(&self, now: Timestamp) {
-        self.now.send_if_modified(|is| {
-            let is_later = now > *is;
-            *is = (*is).max(now);
-            is_later
-        });
-        self.tailnet.0.lock().unwrap().advance(*self.now.borrow());
-    }
-
-    /// Returns once so much time has passed.
-    pub async fn passes(&self, span: Span) {
-        let until = *self.now.borrow() + span;
-        self.now.subscribe().wait_for(|now| *now >= until).await.unwrap();
-    }
-}
-
-#[async_trait]
-impl Pace for Hurry {
-    fn now(&self) -> Timestamp {
-        *self.now.borrow()
-    }
-
-    async fn pause(&self, at_least: Span) {
-        self.is_now(self.now() + at_least);
-        tokio::task::yield_now().await;
-    }
-}
 
 /// How a test wants its provider.
 #[derive(Clone)]
@@ -147,34 +93,6 @@ impl Wish {
         let key = Key::Given(Secret::new(&*self.key));
         Tailscale::new("net".parse().unwrap(), self.setup(), key, around)
     }
-}
-
-/// What every test wants to reach: an address in a site where containers can be started.
-pub fn order(random: [u8; 10]) -> Order {
-    let launcher = ContainerLauncher { engine: ContainerEngine::Docker, over: None, sudo: false };
-    let session = breakglass::domain::id::SessionId::new(START, random);
-    let needed_until = START + Span::from_hours(1);
-    Order {
-        session,
-        target: request().target,
-        site: Some(Site {
-            id: "munich".parse().unwrap(),
-            name: "Munich".to_owned(),
-            private_ranges: vec!["10.20.0.0/16".parse().unwrap()],
-            providers: vec!["net".parse().unwrap()],
-            launcher: Some(LauncherSettings::Container(launcher)),
-        }),
-        forbidden: vec!["10.20.0.0/16".parse().unwrap()],
-        marker: Marker::new(&installation(), session, needed_until),
-        needed_until,
-    }
-}
-
-/// The order of the session that the suite opens.
-pub fn order_of_suite() -> Order {
-    let order = order([7; 10]);
-    assert_eq!(order.session, id());
-    order
 }
 
 /// One session over a provider, with the router and the node that belong to it.
@@ -315,7 +233,14 @@ impl Played {
         artifact: Option<&'a Artifact>,
         steps: &'a [Made],
     ) -> StepCall<'a> {
-        StepCall { session: self.order.session, marker: &self.order.marker, step, artifact, steps }
+        StepCall {
+            session: self.order.session,
+            marker: &self.order.marker,
+            step,
+            artifact,
+            steps,
+            says: &UNHEARD,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use breakglass::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::faulty_server::{HttpAnswer, HttpCall};
+use super::super::mishap::wire_time;
 use super::Tailnet;
-use super::mishap::wire_time;
 use super::rules::{contains, prefix};
 
 /// A device.

@@ -4,9 +4,9 @@ use breakglass::domain::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::faulty_server::{HttpAnswer, HttpCall};
+use super::super::mishap::wire_time;
 use super::headscale_shapes::version;
 use super::keys::{Key, Kind, secret_of};
-use super::mishap::wire_time;
 use super::rules::prefix;
 use super::{Tailnet, hujson};
 

@@ -4,11 +4,11 @@ use breakglass::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::faulty_server::HttpAnswer;
+use super::super::mishap::wire_time;
 use super::Tailnet;
 use super::devices::Device;
 use super::headscale::{ApiKey, Headscale, HeadscaleVersion};
 use super::keys::Key;
-use super::mishap::wire_time;
 
 impl Tailnet {
     /// A node.

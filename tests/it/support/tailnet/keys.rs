@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::faulty_server::{HttpAnswer, HttpCall};
+use super::super::mishap::wire_time;
 use super::Tailnet;
 use super::credentials::Caller;
-use super::mishap::wire_time;
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,11 +15,9 @@ mod headscale_shapes;
 mod hujson;
 mod interface;
 mod keys;
-mod mishap;
 pub mod node;
 mod policy;
 mod rules;
-mod server;
 mod v2;
 
 use std::sync::{Arc, Mutex};
@@ -29,16 +27,19 @@ use breakglass::domain::time::{Span, Timestamp};
 pub use devices::{Carrier, Refusal};
 pub use headscale::HeadscaleVersion;
 pub use interface::Interface;
-pub use mishap::{Mishap, Odd};
-pub use server::TailnetServer;
 
 use super::faulty_server::{HttpAnswer, HttpCall, Model};
+pub use super::mishap::{Mishap, Odd};
+use super::mishap::{http_date, take};
+use super::model_server::{Held, ModelServer};
 use credentials::Minted;
 use devices::Device;
 use headscale::Headscale;
 use keys::Key;
-use mishap::{http_date, take};
 use policy::Policy;
+
+/// A tailnet on loopback; it ends when it is dropped, and then complains of what did not fit.
+pub type TailnetServer = ModelServer<Tailnet>;
 
 /// A tailnet that several hold: the one that serves it, and the test that plays its nodes.
 pub type SharedTailnet = Arc<Mutex<Tailnet>>;
@@ -246,7 +247,7 @@ impl Model for Tailnet {
         self.calls.push(call.clone());
         let interface = Arc::clone(&self.interface);
         self.violations.extend(interface.check_call(call));
-        let odd = take(&mut self.mishaps, call);
+        let odd = take(&mut self.mishaps, &call.method, &call.path);
         let answer = if odd.as_ref().is_none_or(Odd::is_done) {
             let is_late = self.now < self.next.0;
             let answer = self.carry_out(call);
@@ -257,7 +258,7 @@ impl Model for Tailnet {
         } else {
             HttpAnswer::default()
         };
-        let answer = odd.map_or(answer.clone(), |odd| odd.instead_of(answer));
+        let answer = odd.map_or(answer.clone(), |odd| odd.instead_of(answer, HttpAnswer::problem));
         let date = self.now.offset(self.switches.date_skew_seconds * 1_000);
         answer.with("date", &http_date(date))
     }
@@ -283,24 +284,12 @@ impl Model for Tailnet {
     }
 }
 
-impl Model for SharedTailnet {
-    fn serve(&mut self, call: &HttpCall) -> (u16, String) {
-        self.lock().unwrap().serve(call)
+impl Held for Tailnet {
+    fn take_violations(&mut self) -> Vec<String> {
+        self.take_violations()
     }
 
-    fn answer(&mut self, call: &HttpCall) -> HttpAnswer {
-        self.lock().unwrap().answer(call)
-    }
-
-    fn left(&self) -> Vec<String> {
-        self.lock().unwrap().left()
-    }
-
-    fn delay(&mut self, lands_at: Timestamp, listed_at: Timestamp) {
-        self.lock().unwrap().delay(lands_at, listed_at);
-    }
-
-    fn advance(&mut self, now: Timestamp) {
-        self.lock().unwrap().advance(now);
+    fn calls(&self) -> usize {
+        self.calls.len()
     }
 }

@@ -3,7 +3,7 @@
 use breakglass::domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::faulty_server::{HttpAnswer, HttpCall};
+use super::faulty_server::HttpAnswer;
 
 /// What comes instead of the answer.
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ pub struct Mishap {
 }
 
 impl Mishap {
-    /// With the next call of that method in whose path this part stands. `*` is any method.
+    /// With the next call of that method in whose path, or in the name of what it asks, this part
+    /// stands. `*` is any method.
     pub fn on(method: &str, part: &str, odd: Odd) -> Self {
         Self { method: method.to_owned(), part: part.to_owned(), odd, times: 1 }
     }
@@ -49,21 +50,23 @@ impl Odd {
         matches!(self, Self::DoneBut(_) | Self::DoneButPage | Self::Bare)
     }
 
-    /// What comes instead.
-    pub fn instead_of(self, answer: HttpAnswer) -> HttpAnswer {
+    /// What comes instead; `problem` words a refusal as those who are played do.
+    pub fn instead_of(
+        self,
+        answer: HttpAnswer,
+        problem: impl Fn(u16, &str) -> HttpAnswer,
+    ) -> HttpAnswer {
         let page = |status| {
             let body = "<!DOCTYPE html><html>be right back</html>".to_owned();
             HttpAnswer { status, body, ..HttpAnswer::default() }.with("content-type", "text/html")
         };
         match self {
-            Self::Refuses(status) | Self::DoneBut(status) => {
-                HttpAnswer::problem(status, "try again later")
-            }
+            Self::Refuses(status) | Self::DoneBut(status) => problem(status, "try again later"),
             Self::Page(status) => page(status),
             Self::DoneButPage => page(200),
-            Self::TooMany(None) => HttpAnswer::problem(429, "too many requests"),
+            Self::TooMany(None) => problem(429, "too many requests"),
             Self::TooMany(Some(after)) => {
-                HttpAnswer::problem(429, "too many requests").with("retry-after", &after)
+                problem(429, "too many requests").with("retry-after", &after)
             }
             Self::Bare => HttpAnswer { body: String::new(), ..answer },
         }
@@ -71,10 +74,9 @@ impl Odd {
 }
 
 /// Takes what goes wrong with this call.
-pub fn take(mishaps: &mut Vec<Mishap>, call: &HttpCall) -> Option<Odd> {
+pub fn take(mishaps: &mut Vec<Mishap>, method: &str, what: &str) -> Option<Odd> {
     let fits = |mishap: &Mishap| {
-        [call.method.as_str(), "*"].contains(&mishap.method.as_str())
-            && call.path.contains(&mishap.part)
+        [method, "*"].contains(&mishap.method.as_str()) && what.contains(&mishap.part)
     };
     let at = mishaps.iter().position(fits)?;
     mishaps[at].times -= 1;
