@@ -15,8 +15,10 @@ use crate::process::Variables;
 use crate::provider::Provider;
 use crate::provider::direct::Direct;
 use crate::provider::key::Key;
+use crate::provider::pace::HostPace;
 use crate::provider::ssh::Bastion;
-use crate::provider::tailscale::{HostPace, LIMITS, Surroundings, Tailscale};
+use crate::provider::tailscale::{LIMITS, Surroundings, Tailscale};
+use crate::provider::twingate::{self, Twingate};
 use crate::ssh::{Ssh, Whose};
 use crate::vault::Vault;
 
@@ -40,8 +42,9 @@ impl Outside {
         let dir = |name: &str| world.places.runtime_dir.join(name);
         let ssh = Ssh { whose, variables: variables.clone(), dir: dir("ssh") };
         let launcher = Launchers::new(ssh.clone(), variables.clone());
+        let twingate = twingate::Surroundings::of_host(trust.clone(), variables.clone());
         let tailnet = of_tailnet(world, trust, variables, dir("ts"));
-        let builder = Builder { ssh, tailnet, vault: Arc::clone(vault) };
+        let builder = Builder { ssh, tailnet, twingate, vault: Arc::clone(vault) };
         let installed = |settings: &ProviderSettings| Installed {
             provider: builder.build(settings, None),
             settings: Some(settings.clone()),
@@ -99,6 +102,7 @@ fn home(world: &World) -> Option<PathBuf> {
 struct Builder {
     ssh: Ssh,
     tailnet: Surroundings,
+    twingate: twingate::Surroundings,
     vault: Arc<dyn Vault>,
 }
 
@@ -132,6 +136,10 @@ impl BuildProviders for Builder {
                 let (key, around) = (self.key(settings, key), self.tailnet.clone());
                 Arc::new(Tailscale::new(id, (**setup).clone(), key, around))
             }
+            ProviderSetup::Twingate(setup) => {
+                let (key, around) = (self.key(settings, key), self.twingate.clone());
+                Arc::new(Twingate::new(id, (**setup).clone(), key, around))
+            }
         }
     }
 
@@ -142,6 +150,9 @@ impl BuildProviders for Builder {
             ProviderKind::Ssh => Some(Arc::new(Bastion::gone(id.clone(), self.ssh.clone()))),
             ProviderKind::Tailscale => {
                 Some(Arc::new(Tailscale::gone(id.clone(), self.tailnet.clone())))
+            }
+            ProviderKind::Twingate => {
+                Some(Arc::new(Twingate::gone(id.clone(), self.twingate.clone())))
             }
             ProviderKind::Simulated => None,
         }

@@ -13,6 +13,7 @@ use crate::domain::site::Site;
 use crate::domain::ssh::SshDestination;
 use crate::domain::tailscale::{DataPath, ServerUrl, TailnetName, TailscaleSetup};
 use crate::domain::time::Timestamp;
+use crate::domain::twingate::{ClientPath, TwingateSetup};
 use crate::protocol::{Kept, OrphanView, ProviderView, SweepProblem, SweepView, ValidationView};
 
 #[derive(Serialize)]
@@ -42,6 +43,7 @@ struct SettingsDoc<'a> {
     has_key: bool,
     ssh: Option<SshDoc<'a>>,
     tailscale: Option<TailscaleDoc<'a>>,
+    twingate: Option<TwingateDoc<'a>>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +67,15 @@ struct TailscaleDoc<'a> {
     data_path: DataPath,
     edit_policy: bool,
     router_image: &'a str,
+}
+
+#[derive(Serialize)]
+struct TwingateDoc<'a> {
+    network: &'a str,
+    group: &'a str,
+    data_path: &'static str,
+    proxy: Option<String>,
+    connector_image: &'a str,
 }
 
 #[derive(Serialize)]
@@ -117,12 +128,20 @@ impl<'a> ProviderDoc<'a> {
 
 impl<'a> SettingsDoc<'a> {
     fn new(settings: &'a ProviderSettings) -> Self {
-        let (ssh, tailscale) = match &settings.setup {
-            ProviderSetup::Direct => (None, None),
-            ProviderSetup::Ssh(setup) => (Some(SshDoc::new(&setup.destination)), None),
-            ProviderSetup::Tailscale(setup) => (None, Some(TailscaleDoc::new(setup))),
+        let mut doc = Self {
+            default: settings.default,
+            has_key: settings.setup.has_key(),
+            ssh: None,
+            tailscale: None,
+            twingate: None,
         };
-        Self { default: settings.default, has_key: settings.setup.has_key(), ssh, tailscale }
+        match &settings.setup {
+            ProviderSetup::Direct => {}
+            ProviderSetup::Ssh(setup) => doc.ssh = Some(SshDoc::new(&setup.destination)),
+            ProviderSetup::Tailscale(setup) => doc.tailscale = Some(TailscaleDoc::new(setup)),
+            ProviderSetup::Twingate(setup) => doc.twingate = Some(TwingateDoc::new(setup)),
+        }
+        doc
     }
 }
 
@@ -152,6 +171,22 @@ impl<'a> TailscaleDoc<'a> {
             data_path: setup.data_path,
             edit_policy: setup.edit_policy,
             router_image: &setup.router_image,
+        }
+    }
+}
+
+impl<'a> TwingateDoc<'a> {
+    fn new(setup: &'a TwingateSetup) -> Self {
+        let proxy = match setup.data_path {
+            ClientPath::Host => None,
+            ClientPath::Proxy(proxy) => Some(proxy.to_string()),
+        };
+        Self {
+            network: setup.network.as_str(),
+            group: setup.group.as_str(),
+            data_path: setup.data_path.as_str(),
+            proxy,
+            connector_image: &setup.connector_image,
         }
     }
 }

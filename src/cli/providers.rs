@@ -3,11 +3,13 @@
 mod add;
 mod page;
 mod tailnet;
+mod twingate;
 
 use clap::{Args, Subcommand};
 
 use self::add::SshArgs;
 use self::tailnet::TailscaleArgs;
+use self::twingate::TwingateArgs;
 use super::person::{self, Stop};
 use super::provider_docs::ValidationDoc;
 use super::{Context, abilities, ask, vault};
@@ -46,16 +48,18 @@ pub enum ProvidersVerb {
     /// Look at what can be done at a provider now
     ///
     /// Prints each ability: whether it is there, or what is wrong and what to grant. Changes nothing
-    /// at the provider. Exit code 5 if something is missing that is needed.
+    /// at the provider, but with `--deep`. Exit code 5 if something is missing that is needed.
     #[command(after_long_help = "\
 Examples:
   breakglass providers validate acme-bastion
+  breakglass providers validate acme-twingate --deep
 
 Exit codes:
   0    it can carry a path
   2    there is no such provider
+  4    you may not, or it has no deep check
   5    something is missing that is needed, or the engine cannot be reached")]
-    Validate(ProviderArg),
+    Validate(ValidateArgs),
     /// Let new sessions use a provider
     Enable(ProviderArg),
     /// Keep new sessions from using a provider
@@ -106,6 +110,15 @@ pub enum AddKind {
     /// bound to this server.
     #[command(after_long_help = tailnet::AFTER)]
     Tailscale(Box<TailscaleArgs>),
+    /// Add a network of Twingate
+    ///
+    /// For each session a connector is started in the site, in a network of its own, and one group
+    /// may reach one address and one port there. This host reaches it by a client of Twingate that is
+    /// signed in as somebody in that group. The key is an API key of the level Read, Write &
+    /// Provision; it is read from standard input or a file, or asked for where there is a terminal,
+    /// and kept in the vault, bound to this network.
+    #[command(after_long_help = twingate::AFTER)]
+    Twingate(Box<TwingateArgs>),
 }
 
 /// Names a provider.
@@ -114,6 +127,20 @@ pub struct ProviderArg {
     /// Name of a provider in the configuration
     #[arg(value_name = "PROVIDER")]
     pub provider: ProviderId,
+}
+
+/// Names a provider, and says how deep to look.
+#[derive(Clone, Debug, Args)]
+pub struct ValidateArgs {
+    /// Name of a provider in the configuration
+    #[arg(value_name = "PROVIDER")]
+    pub provider: ProviderId,
+    /// Make something there and take it away again, so that it is known for certain
+    ///
+    /// For Twingate, whose keys cannot be asked what they may do: a network, a connector and a pair
+    /// of tokens that nobody gets. Refused where there is nothing to be seen that way.
+    #[arg(long)]
+    pub deep: bool,
 }
 
 /// Names a provider and where its new key is.
@@ -146,17 +173,10 @@ async fn perform(args: ProvidersArgs, context: &mut Context<'_>) -> Result<u8, S
         ProvidersVerb::Add(AddKind::Tailscale(args)) => {
             return tailnet::add(&engine, *args, context).await;
         }
-        ProvidersVerb::Validate(ProviderArg { provider }) => {
-            let command = Command::ValidateProvider { provider: provider.clone() };
-            let asking = async || ask::validation(&engine, command.clone()).await;
-            let view = vault::with_open(&engine, context, asking).await?;
-            looked(&engine, &provider, &view, context).await?;
-            let probe = &view.validation.probe;
-            if !probe.is_healthy() {
-                let message = format!("`{provider}` cannot carry a path");
-                return Err(abilities::unhealthy(message, probe).into());
-            }
+        ProvidersVerb::Add(AddKind::Twingate(args)) => {
+            return twingate::add(&engine, *args, context).await;
         }
+        ProvidersVerb::Validate(args) => validate(&engine, args, context).await?,
         ProvidersVerb::Enable(ProviderArg { provider }) => {
             let said = format!("`{provider}` is enabled");
             switch(&engine, provider, true, &said, context).await?;
@@ -175,6 +195,24 @@ async fn perform(args: ProvidersArgs, context: &mut Context<'_>) -> Result<u8, S
         }
     }
     Ok(0)
+}
+
+async fn validate(
+    engine: &EngineHandle,
+    args: ValidateArgs,
+    context: &mut Context<'_>,
+) -> Result<(), Stop> {
+    let ValidateArgs { provider, deep } = args;
+    let command = Command::ValidateProvider { provider: provider.clone(), deep };
+    let asking = async || ask::validation(engine, command.clone()).await;
+    let view = vault::with_open(engine, context, asking).await?;
+    looked(engine, &provider, &view, context).await?;
+    let probe = &view.validation.probe;
+    if !probe.is_healthy() {
+        let message = format!("`{provider}` cannot carry a path");
+        return Err(abilities::unhealthy(message, probe).into());
+    }
+    Ok(())
 }
 
 async fn switch(

@@ -98,6 +98,10 @@ pub(super) struct ProviderTable {
     pub data_path: Text,
     pub edit_policy: Option<Spanned<bool>>,
     pub router_image: Text,
+    pub network: Text,
+    pub group: Text,
+    pub proxy: Text,
+    pub connector_image: Text,
     pub key: Text,
 }
 

@@ -30,6 +30,7 @@ mod resolve;
 mod show;
 mod ssh;
 mod tailscale;
+mod twingate;
 mod value;
 mod write;
 

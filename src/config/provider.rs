@@ -9,10 +9,11 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::DIRECT;
-use super::error::Flaw;
+use super::error::{Flaw, listed};
 use super::file::ProviderTable;
 use super::ssh::{self, SshKeys};
 use super::tailscale;
+use super::twingate;
 use super::value::{Line, Seen, name, required, word};
 use crate::domain::id::ProviderId;
 use crate::domain::provider::{ProviderKind, ProviderSettings, ProviderSetup, SshSetup};
@@ -63,6 +64,7 @@ pub(super) fn lines(provider: &ProviderSettings) -> Vec<Line> {
         ProviderSetup::Direct => {}
         ProviderSetup::Ssh(setup) => lines.extend(ssh::lines(&setup.destination)),
         ProviderSetup::Tailscale(setup) => lines.extend(tailscale::lines(setup)),
+        ProviderSetup::Twingate(setup) => lines.extend(twingate::lines(setup)),
     }
     if provider.setup.has_key() {
         lines.push(Line::new("key", key_reference(&provider.id)));
@@ -104,6 +106,10 @@ fn setup(
             let has_key = has_key(id, table.key.as_ref(), "tailscale")?;
             Ok(ProviderSetup::Tailscale(Box::new(tailscale::setup(table, span, has_key)?)))
         }
+        ProviderKind::Twingate => {
+            let has_key = has_key(id, table.key.as_ref(), "twingate")?;
+            Ok(ProviderSetup::Twingate(Box::new(twingate::setup(table, span, has_key)?)))
+        }
         ProviderKind::Direct | ProviderKind::Simulated => Ok(ProviderSetup::Direct),
     }
 }
@@ -134,21 +140,22 @@ fn only_its_own(table: &ProviderTable, keys: SshKeys<'_>, kind: ProviderKind) ->
         }
     }
     let of_ssh = text("host", table.host.as_ref()).into_iter().chain(keys.given());
-    let of_tailscale = tailscale::given(table).into_iter();
-    let foreign = match kind {
-        ProviderKind::Ssh => of_tailscale.map(|given| (given, "tailscale")).next(),
-        ProviderKind::Tailscale => of_ssh.map(|given| (given, "ssh")).next(),
-        ProviderKind::Direct | ProviderKind::Simulated => {
-            let of_ssh = of_ssh.map(|given| (given, "ssh"));
-            of_ssh.chain(of_tailscale.map(|given| (given, "tailscale"))).next()
-        }
-    };
-    match foreign {
+    let shared = text("data-path", table.data_path.as_ref()).into_iter();
+    let given = of_ssh.map(|given| (given, &[ProviderKind::Ssh][..]));
+    let given = given
+        .chain(tailscale::given(table).into_iter().map(|it| (it, &[ProviderKind::Tailscale][..])))
+        .chain(twingate::given(table).into_iter().map(|it| (it, &[ProviderKind::Twingate][..])))
+        .chain(shared.map(|it| (it, &[ProviderKind::Tailscale, ProviderKind::Twingate][..])));
+    let mut foreign = given.filter(|(_, kinds)| !kinds.contains(&kind));
+    match foreign.next() {
         None => Ok(()),
-        Some(((key, span), kind)) => {
-            let what = format!("`provider.{key}`: only a provider of kind `{kind}` has it");
-            Err(Flaw::new(span, what)
-                .hint(format!("take the key out, or write `kind = \"{kind}\"`")))
+        Some(((key, span), kinds)) => {
+            let words: Vec<_> = kinds.iter().map(ToString::to_string).collect();
+            let lines: Vec<_> = words.iter().map(|kind| format!("kind = \"{kind}\"")).collect();
+            let kinds = listed(words.iter().map(String::as_str));
+            let lines = listed(lines.iter().map(String::as_str));
+            let what = format!("`provider.{key}`: only a provider of kind {kinds} has it");
+            Err(Flaw::new(span, what).hint(format!("take the key out, or write {lines}")))
         }
     }
 }
@@ -177,8 +184,9 @@ fn key_reference(id: &ProviderId) -> String {
 
 const TABLE: &str = "provider";
 
-const KINDS: [(&str, ProviderKind); 3] = [
+const KINDS: [(&str, ProviderKind); 4] = [
     ("direct", ProviderKind::Direct),
     ("ssh", ProviderKind::Ssh),
     ("tailscale", ProviderKind::Tailscale),
+    ("twingate", ProviderKind::Twingate),
 ];

@@ -70,7 +70,7 @@ pub(super) fn lines(setup: &TailscaleSetup) -> Vec<Line> {
     .collect()
 }
 
-/// The keys of a tailnet that are there, with their names.
+/// The keys that are there and that only a tailnet has, with their names.
 pub(super) fn given(table: &ProviderTable) -> Vec<(&'static str, Range<usize>)> {
     let text = |key, text: &Option<Spanned<String>>| text.as_ref().map(|text| (key, text.span()));
     [
@@ -80,7 +80,6 @@ pub(super) fn given(table: &ProviderTable) -> Vec<(&'static str, Range<usize>)> 
         text("ca-file", &table.ca_file),
         text("router-tag", &table.router_tag),
         text("operator-tag", &table.operator_tag),
-        text("data-path", &table.data_path),
         table.edit_policy.as_ref().map(|edit| ("edit-policy", edit.span())),
         text("router-image", &table.router_image),
     ]

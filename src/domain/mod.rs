@@ -28,4 +28,5 @@ pub mod tailscale;
 pub mod target;
 pub mod text;
 pub mod time;
+pub mod twingate;
 pub mod vault;

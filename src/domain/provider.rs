@@ -11,6 +11,7 @@ use super::secret::Secret;
 use super::ssh::SshDestination;
 use super::tailscale::TailscaleSetup;
 use super::time::Timestamp;
+use super::twingate::TwingateSetup;
 
 /// What kind of system a provider is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub enum ProviderKind {
     Ssh,
     /// A temporary router on a tailnet of Tailscale or Headscale.
     Tailscale,
+    /// A temporary connector in a network of Twingate.
+    Twingate,
     /// A provider that exists only in a drill; it behaves as the named kind would.
     Simulated,
 }
@@ -32,6 +35,7 @@ impl fmt::Display for ProviderKind {
             Self::Direct => "direct",
             Self::Ssh => "ssh",
             Self::Tailscale => "tailscale",
+            Self::Twingate => "twingate",
             Self::Simulated => "simulated",
         })
     }
@@ -76,6 +80,8 @@ pub enum ProviderSetup {
     Ssh(SshSetup),
     /// A tailnet.
     Tailscale(Box<TailscaleSetup>),
+    /// A network of Twingate.
+    Twingate(Box<TwingateSetup>),
 }
 
 /// A bastion.
@@ -95,6 +101,7 @@ impl ProviderSetup {
             Self::Direct => ProviderKind::Direct,
             Self::Ssh(_) => ProviderKind::Ssh,
             Self::Tailscale(_) => ProviderKind::Tailscale,
+            Self::Twingate(_) => ProviderKind::Twingate,
         }
     }
 
@@ -105,13 +112,21 @@ impl ProviderSetup {
             Self::Direct => false,
             Self::Ssh(setup) => setup.has_key,
             Self::Tailscale(setup) => setup.has_key,
+            Self::Twingate(setup) => setup.has_key,
         }
     }
 
     /// Whether such a system is given a key at all.
     #[must_use]
     pub const fn takes_key(&self) -> bool {
-        matches!(self, Self::Ssh(_) | Self::Tailscale(_))
+        !matches!(self, Self::Direct)
+    }
+
+    /// Whether something must be made at such a system, and taken away again, before it is known for
+    /// certain what a key may do there.
+    #[must_use]
+    pub const fn has_canary(&self) -> bool {
+        matches!(self, Self::Twingate(_))
     }
 
     /// The same with a key in the vault, or without one.
@@ -123,6 +138,7 @@ impl ProviderSetup {
             Self::Tailscale(setup) => {
                 Self::Tailscale(Box::new(TailscaleSetup { has_key, ..*setup }))
             }
+            Self::Twingate(setup) => Self::Twingate(Box::new(TwingateSetup { has_key, ..*setup })),
         }
     }
 
@@ -136,6 +152,7 @@ impl ProviderSetup {
                 Some(file) => format!("tailscale {} by {}", setup.tailnet, file.display()),
                 None => format!("tailscale {}", setup.tailnet),
             },
+            Self::Twingate(setup) => format!("twingate {}", setup.network.host()),
         }
     }
 }

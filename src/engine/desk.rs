@@ -240,8 +240,11 @@ fn provide(state: &mut State, command: Command, who: Who, reply: Answer) {
         let views = || Reply::Providers(shared.providers.views(live.iter()));
         let validation = |view| Reply::Validation(Box::new(view));
         let answered = match command {
-            Command::ValidateProvider { provider } => {
+            Command::ValidateProvider { provider, deep: false } => {
                 desk.validate(&provider).await.map(validation)
+            }
+            Command::ValidateProvider { provider, deep: true } => {
+                desk.prove(&provider).await.map(validation)
             }
             Command::PutProvider { settings, key, save } => {
                 desk.put(*settings, key, save).await.map(validation)

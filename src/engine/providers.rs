@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::shared::BuildProviders;
 use crate::clock::{Clock, Stopwatch};
+use crate::domain::artifact::Marker;
 use crate::domain::id::ProviderId;
 use crate::domain::probe::{Probe, ProbeCheck};
 use crate::domain::provider::{
@@ -152,7 +153,7 @@ impl Providers {
     pub fn all(&self) -> Vec<Arc<dyn Provider>> {
         let all = self.rows().iter().map(|row| Arc::clone(&row.installed.provider)).collect();
         let mut all: Vec<Arc<dyn Provider>> = all;
-        for kind in [ProviderKind::Ssh, ProviderKind::Tailscale] {
+        for kind in [ProviderKind::Ssh, ProviderKind::Tailscale, ProviderKind::Twingate] {
             if !all.iter().any(|provider| provider.kind() == kind)
                 && let Ok(id) = kind.to_string().parse()
             {
@@ -280,6 +281,23 @@ impl Providers {
         Some(validation)
     }
 
+    /// Sees for certain what can be done at a provider, by making something there and taking it away
+    /// again, and takes that in. None where there is nothing to be seen that way.
+    pub async fn prove(&self, id: &ProviderId, mark: &Marker, clock: &Clock) -> Option<Validation> {
+        let provider = self.find(id)?;
+        let stopwatch = Stopwatch::start();
+        let (now, limit) = (clock.now(), PROVE_TIMEOUT.to_std());
+        let proved = timeout(limit, provider.prove(mark, now)).await.unwrap_or_else(|_| {
+            let why = format!(
+                "no end within {PROVE_TIMEOUT}; what was made may be there still: `breakglass sweep` \
+                 finds it"
+            );
+            Some(unanswered(now, why, PROVE_TIMEOUT))
+        })?;
+        self.note_validation(id, &proved, stopwatch.elapsed(), clock.now());
+        Some(proved)
+    }
+
     /// Takes in what was seen to be possible at a provider.
     pub fn note_validation(
         &self,
@@ -367,12 +385,14 @@ impl Due {
 /// Sees what can be done at a provider, within a limit.
 pub(super) async fn validate(provider: &dyn Provider, now: Timestamp) -> Validation {
     let looked = timeout(VALIDATE_TIMEOUT.to_std(), provider.validate(now)).await;
-    looked.unwrap_or_else(|_| {
-        let found = Err(format!("no answer within {VALIDATE_TIMEOUT}"));
-        let millis = VALIDATE_TIMEOUT.as_millis();
-        let check = ProbeCheck { name: "answers".to_owned(), needed: true, found, millis };
-        Validation { probe: Probe { at: now, checks: vec![check] }, key_expires_at: None }
-    })
+    let why = || format!("no answer within {VALIDATE_TIMEOUT}");
+    looked.unwrap_or_else(|_| unanswered(now, why(), VALIDATE_TIMEOUT))
+}
+
+fn unanswered(now: Timestamp, why: String, waited: Span) -> Validation {
+    let (name, millis) = ("answers".to_owned(), waited.as_millis());
+    let check = ProbeCheck { name, needed: true, found: Err(why), millis };
+    Validation { probe: Probe { at: now, checks: vec![check] }, key_expires_at: None }
 }
 
 async fn check(provider: Arc<dyn Provider>) -> (ProviderId, Health, Option<Span>) {
@@ -388,6 +408,8 @@ async fn check(provider: Arc<dyn Provider>) -> (ProviderId, Health, Option<Span>
 
 const CHECK_TIMEOUT: Span = Span::from_seconds(15);
 const VALIDATE_TIMEOUT: Span = Span::from_seconds(60);
+/// A canary is a few changes, and a provider that allows few a minute has it wait for them.
+const PROVE_TIMEOUT: Span = Span::from_minutes(5);
 const WELL_EVERY: Span = Span::from_seconds(60);
 const DOWN_FIRST: Span = Span::from_seconds(15);
 const DOWN_EVERY_MAX: Span = Span::from_minutes(5);

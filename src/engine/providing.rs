@@ -14,11 +14,13 @@ use super::providers;
 use super::reading::{record, refresh};
 use super::shared::{Shared, Who};
 use crate::clock::Stopwatch;
+use crate::domain::artifact::Marker;
 use crate::domain::audit_event::{AuditDraft, Object, Outcome};
 use crate::domain::id::{ProviderId, SecretName};
 use crate::domain::probe::Probe;
 use crate::domain::provider::{ProviderSettings, ProviderSetup, Validation, bind_key};
 use crate::domain::secret::Secret;
+use crate::domain::time::Span;
 use crate::error::{Kind, Report};
 use crate::protocol::{Kept, Save, ValidationView};
 
@@ -38,6 +40,29 @@ impl Providing {
         super::people::vault_open_for(&self.shared, id).await?;
         let validation = self.shared.providers.validate(id, &self.shared.clock).await;
         let validation = validation.ok_or_else(|| super::desk::no_such_provider(id))?;
+        self.told().await;
+        self.record(validated(&self.shared, &self.who, id, &validation)).await?;
+        Ok(ValidationView { validation, kept: None })
+    }
+
+    /// Sees for certain what can be done at a provider: something is made there and taken away again,
+    /// which stands in the audit first.
+    pub async fn prove(&self, id: &ProviderId) -> Result<ValidationView, Report> {
+        if !self.shared.providers.is_listed(id) {
+            return Err(super::desk::no_such_provider(id));
+        }
+        let settings = self.shared.providers.settings(id);
+        if !settings.is_some_and(|settings| settings.setup.has_canary()) {
+            return Err(nothing_to_prove(id));
+        }
+        super::people::vault_open_for(&self.shared, id).await?;
+        let what = format!("Provider {id} is looked at by making a canary there");
+        self.record(about(&self.shared, &self.who, "provider.canary_made", &what, id)).await?;
+        let shared = &self.shared;
+        let ends_at = shared.now() + CANARY_LIFE;
+        let mark = Marker::new(&shared.installation, shared.session_id(), ends_at);
+        let proved = shared.providers.prove(id, &mark, &shared.clock).await;
+        let validation = proved.ok_or_else(|| nothing_to_prove(id))?;
         self.told().await;
         self.record(validated(&self.shared, &self.who, id, &validation)).await?;
         Ok(ValidationView { validation, kept: None })
@@ -294,6 +319,15 @@ fn validated(shared: &Shared, who: &Who, id: &ProviderId, validation: &Validatio
     }
     draft.metadata = Some(evidence(&validation.probe));
     draft
+}
+
+/// After that a sweep takes what is left of a canary.
+const CANARY_LIFE: Span = Span::from_minutes(10);
+
+fn nothing_to_prove(id: &ProviderId) -> Report {
+    let message =
+        format!("`{id}` has no deep check: what can be done there is seen without making anything");
+    Report::new(Kind::Denied, message).hint(format!("breakglass providers validate {id}"))
 }
 
 fn about(shared: &Shared, who: &Who, kind: &str, what: &str, id: &ProviderId) -> AuditDraft {

@@ -90,6 +90,9 @@ pub enum Command {
     ValidateProvider {
         /// Which.
         provider: ProviderId,
+        /// Whether something is made there and taken away again, so that it is known for certain;
+        /// refused where nothing needs that.
+        deep: bool,
     },
     /// Add a provider, or change the settings of one, once it was seen what can be done there.
     /// Answered with [`Reply::Validation`]; where something is missing that is needed, it is kept only

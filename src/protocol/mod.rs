@@ -29,4 +29,4 @@ pub use view::{
 };
 
 /// The version of everything in this module. Both ends of a socket must have the same.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

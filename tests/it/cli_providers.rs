@@ -34,7 +34,7 @@ fn obeys() -> Cli {
     })
 }
 
-fn check(name: &str, needed: bool, found: Result<&str, &str>) -> ProbeCheck {
+pub fn check(name: &str, needed: bool, found: Result<&str, &str>) -> ProbeCheck {
     let found = found.map(str::to_owned).map_err(str::to_owned);
     ProbeCheck { name: name.into(), needed, found, millis: 7 }
 }
@@ -98,7 +98,7 @@ fn edge() -> ProviderView {
     }
 }
 
-fn words(line: &str) -> Vec<&str> {
+pub fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
 
@@ -154,7 +154,7 @@ async fn list_and_show_tell_what_is_missing_and_when_the_key_ends() {
     ");
     insta::assert_snapshot!(both().run(&["providers", "show", "edge", "--json"]).await, @r#"
     exit 0
-    out| {"version":1,"provider":{"id":"edge","kind":"ssh","label":"SSH","enabled":true,"settings":{"default":false,"has_key":true,"ssh":{"host":"bastion.acme","user":"ops","port":null,"jump":[],"identity_file":null,"known_hosts_file":null},"tailscale":null},"health":"down","health_why":"forwarding: the server forbids it","checked_at":"2025-11-20T16:08:30.000Z","latency_millis":1,"abilities":[{"name":"host key","needed":true,"ok":true,"detail":"known","millis":7},{"name":"forwarding","needed":true,"ok":false,"detail":"the server forbids it; grant: AllowTcpForwarding yes\u001b[2J","millis":7},{"name":"idle limit","needed":false,"ok":false,"detail":"the server ends idle connections","millis":7}],"missing":["forwarding"],"key_expires_at":"2025-12-02T16:15:00.000Z","errors":[{"at":"2025-11-20T16:10:00.000Z","text":"no route to \u0007host"}],"sessions":1,"removable":true,"keep":null,"about":"a bastion: ops@bastion.acme"}}
+    out| {"version":1,"provider":{"id":"edge","kind":"ssh","label":"SSH","enabled":true,"settings":{"default":false,"has_key":true,"ssh":{"host":"bastion.acme","user":"ops","port":null,"jump":[],"identity_file":null,"known_hosts_file":null},"tailscale":null,"twingate":null},"health":"down","health_why":"forwarding: the server forbids it","checked_at":"2025-11-20T16:08:30.000Z","latency_millis":1,"abilities":[{"name":"host key","needed":true,"ok":true,"detail":"known","millis":7},{"name":"forwarding","needed":true,"ok":false,"detail":"the server forbids it; grant: AllowTcpForwarding yes\u001b[2J","millis":7},{"name":"idle limit","needed":false,"ok":false,"detail":"the server ends idle connections","millis":7}],"missing":["forwarding"],"key_expires_at":"2025-12-02T16:15:00.000Z","errors":[{"at":"2025-11-20T16:10:00.000Z","text":"no route to \u0007host"}],"sessions":1,"removable":true,"keep":null,"about":"a bastion: ops@bastion.acme"}}
     "#);
 }
 
@@ -341,7 +341,7 @@ async fn the_list_fits_a_terminal_of_80_columns() {
 }
 
 /// The key that the engine was given.
-fn key_of(heard: &[Command]) -> Option<Secret> {
+pub fn key_of(heard: &[Command]) -> Option<Secret> {
     heard.iter().find_map(|command| match command {
         Command::PutProvider { key, .. } => key.clone(),
         Command::RotateKey { key, .. } => Some(key.clone()),
@@ -452,7 +452,7 @@ async fn settings_that_cannot_be_are_exit_2() {
         "providers add ssh edge --host bastion --jump a:ssh",
         "providers add ssh edge --host bastion --identity-file id_ed25519",
         "providers add ssh edge --host bastion --key-stdin --key-file f",
-        "providers add twingate edge",
+        "providers add zerotier edge",
         "providers add tailscale edge --server http://hs.example.com",
         "providers add tailscale edge --operator-tag tag:breakglass-router",
         "providers add tailscale edge --data-path host --edit-policy",
@@ -481,7 +481,7 @@ async fn settings_that_cannot_be_are_exit_2() {
     err|   hint: breakglass providers add ssh --help
 
     exit 2
-    err| usage: unrecognized subcommand 'twingate'
+    err| usage: unrecognized subcommand 'zerotier'
     err|   hint: breakglass providers add --help
 
     exit 2

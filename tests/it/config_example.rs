@@ -37,7 +37,7 @@ fn the_example_says_what_holds_without_a_file() {
 #[test]
 fn the_examples_in_the_example_are_right() {
     let config = parse(&uncommented());
-    assert_eq!(config.providers.len(), 3);
+    assert_eq!(config.providers.len(), 4);
     let launchers = config.catalogue.sites.values().filter_map(|site| site.launcher.as_ref());
     let kinds: Vec<_> = launchers.map(|launcher| launcher.kind()).collect();
     assert_eq!(kinds, ["kubernetes", "command", "ssh", "docker"]);

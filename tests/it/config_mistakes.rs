@@ -88,7 +88,7 @@ fn unknown_keys_and_tables() {
       hint: it is one of `id`, `name`, `site`, `kind`, `address`, `reachability`, `approval`, `user`, `database`, `listen`, `local-port`, `idle` or `duration-max`
 
     config: /home/ana/config.toml:3:1: there is no key `api-key` in `provider`
-      hint: it is one of `id`, `kind`, `enabled`, `default`, `host`, `user`, `port`, `jump`, `identity-file`, `known-hosts-file`, `server`, `tailnet`, `headscale-user`, `ca-file`, `router-tag`, `operator-tag`, `data-path`, `edit-policy`, `router-image` or `key`
+      hint: it is one of `id`, `kind`, `enabled`, `default`, `host`, `user`, `port`, `jump`, `identity-file`, `known-hosts-file`, `server`, `tailnet`, `headscale-user`, `ca-file`, `router-tag`, `operator-tag`, `data-path`, `edit-policy`, `router-image`, `network`, `group`, `proxy`, `connector-image` or `key`
 
     config: /home/ana/config.toml:1:23: there is no key `adress` in `target`
       hint: did you mean `address`?
@@ -218,7 +218,7 @@ fn providers_and_sites() {
       hint: add a line such as `kind = "ssh"`
 
     config: /home/ana/config.toml:3:8: `provider.kind`: `zerotier` is none of its values
-      hint: write `direct`, `ssh` or `tailscale`
+      hint: write `direct`, `ssh`, `tailscale` or `twingate`
 
     config: /home/ana/config.toml:4:10: `provider.server`: `https://hs.example.com/api` is no control server; write `https://`, the host and perhaps a port, nothing more
 

@@ -10,8 +10,10 @@ use breakglass::domain::launcher::LauncherSettings;
 use breakglass::domain::policy::OnPathLoss;
 use breakglass::domain::provider::{ProviderSettings, ProviderSetup, SshSetup};
 use breakglass::domain::ssh::SshDestination;
+use breakglass::domain::twingate::{CONNECTOR_IMAGE, ClientPath, TwingateSetup};
 
 use crate::config_edit::Home;
+use crate::config_mistakes::reports;
 
 fn uid() -> u32 {
     rustix::process::getuid().as_raw()
@@ -205,6 +207,122 @@ fn what_may_not_stand_in_the_file_is_not_put_there() {
       hint: write the whole path, from `/` on
     ");
     assert_eq!(text(&home), "[ui]\n");
+}
+
+fn network() -> TwingateSetup {
+    TwingateSetup {
+        network: "acme".parse().unwrap(),
+        group: "On call".parse().unwrap(),
+        data_path: ClientPath::Host,
+        connector_image: CONNECTOR_IMAGE.to_owned(),
+        has_key: false,
+    }
+}
+
+fn twingate(setup: TwingateSetup) -> ProviderSettings {
+    let setup = ProviderSetup::Twingate(Box::new(setup));
+    ProviderSettings { id: "tg".parse().unwrap(), setup, ..edge() }
+}
+
+#[test]
+fn of_a_network_only_what_is_not_usual_is_written() {
+    insta::assert_snapshot!(put(&Home::with(""), &twingate(network())), @r#"
+    [[provider]]
+    id = "tg"
+    kind = "twingate"
+    network = "acme"
+    group = "On call"
+    "#);
+    let usual = ClientPath::Proxy("127.0.0.1:9999".parse().unwrap());
+    let by_proxy = TwingateSetup { data_path: usual, ..network() };
+    insta::assert_snapshot!(put(&Home::with(""), &twingate(by_proxy)), @r#"
+    [[provider]]
+    id = "tg"
+    kind = "twingate"
+    network = "acme"
+    group = "On call"
+    data-path = "proxy"
+    "#);
+    let in_full = TwingateSetup {
+        data_path: ClientPath::Proxy("[::1]:8080".parse().unwrap()),
+        connector_image: "registry.acme.example/connector:1".to_owned(),
+        has_key: true,
+        ..network()
+    };
+    let home = Home::with("");
+    insta::assert_snapshot!(put(&home, &twingate(in_full)), @r#"
+    [[provider]]
+    id = "tg"
+    kind = "twingate"
+    network = "acme"
+    group = "On call"
+    data-path = "proxy"
+    proxy = "[::1]:8080"
+    connector-image = "registry.acme.example/connector:1"
+    key = "vault:provider-tg"
+    "#);
+    let back = put(&home, &twingate(network()));
+    assert!(!back.contains("proxy"), "what holds no more is gone: {back}");
+    assert_eq!(remove(&home, "tg"), "");
+}
+
+#[test]
+fn what_cannot_describe_a_network_is_refused() {
+    let with = |line: &str| {
+        format!(
+            "[[provider]]\nid = \"tg\"\nkind = \"twingate\"\nnetwork = \"acme\"\ngroup = \"g\"\n{line}"
+        )
+    };
+    let texts = [
+        "[[provider]]\nid = \"tg\"\nkind = \"twingate\"\ngroup = \"g\"".to_owned(),
+        "[[provider]]\nid = \"tg\"\nkind = \"twingate\"\nnetwork = \"acme\"".to_owned(),
+        with("").replace("acme", "acme.eu"),
+        with("").replace("\"g\"", "\"\""),
+        with("data-path = \"node\""),
+        with("proxy = \"127.0.0.1:9999\""),
+        with("data-path = \"proxy\"\nproxy = \"10.0.0.1:9999\""),
+        with("connector-image = \"--privileged\""),
+        with("tailnet = \"x\""),
+        with("key = \"canary-of-a-key\""),
+        "[[provider]]\nid = \"t\"\nkind = \"tailscale\"\ngroup = \"g\"".to_owned(),
+        "[[provider]]\nid = \"e\"\nkind = \"ssh\"\nhost = \"h\"\ndata-path = \"host\"".to_owned(),
+    ];
+    let said = reports(&texts.each_ref().map(String::as_str));
+    assert!(!said.contains("canary"), "{said}");
+    insta::assert_snapshot!(said, @r#"
+    config: /home/ana/config.toml:1:1: this `provider` has no `network`
+      hint: add a line such as `network = "acme"`
+
+    config: /home/ana/config.toml:1:1: this `provider` has no `group`
+      hint: add a line such as `group = "On call"`
+
+    config: /home/ana/config.toml:4:11: `provider.network`: `acme.eu` is no name of a network; it is what stands before `.twingate.com` in the address of the console
+
+    config: /home/ana/config.toml:5:9: `provider.group`: a group has a name of 1 to 120 characters, on one line
+
+    config: /home/ana/config.toml:6:13: `provider.data-path`: `node` is none of its values
+      hint: write `host` or `proxy`
+
+    config: /home/ana/config.toml:6:9: `provider.proxy`: nothing goes over a proxy with `data-path = "host"`
+      hint: take the key out, or write `data-path = "proxy"`
+
+    config: /home/ana/config.toml:7:9: `provider.proxy`: `10.0.0.1:9999` is no proxy on this host; one looks like `127.0.0.1:9999`
+
+    config: /home/ana/config.toml:6:19: `provider.connector-image` starts with `-`, so that a command would take it for an option
+      hint: write a name that starts with a letter
+
+    config: /home/ana/config.toml:6:11: `provider.tailnet`: only a provider of kind `tailscale` has it
+      hint: take the key out, or write `kind = "tailscale"`
+
+    config: /home/ana/config.toml:6:7: `provider.key`: only `vault:provider-tg` may stand here, never a key
+      hint: `breakglass providers add twingate tg --key-file FILE` puts it in the vault and never in the file
+
+    config: /home/ana/config.toml:4:9: `provider.group`: only a provider of kind `twingate` has it
+      hint: take the key out, or write `kind = "twingate"`
+
+    config: /home/ana/config.toml:5:13: `provider.data-path`: only a provider of kind `tailscale` or `twingate` has it
+      hint: take the key out, or write `kind = "tailscale"` or `kind = "twingate"`
+    "#);
 }
 
 const LAUNCHERS: &str = "\

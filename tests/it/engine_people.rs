@@ -207,7 +207,7 @@ async fn each_refusal_of_a_role_says_who_may() {
         Command::Operators(invite),
         Command::Idp(enforce),
         Command::AuditVerify,
-        Command::ValidateProvider { provider: "direct".parse().unwrap() },
+        Command::ValidateProvider { provider: "direct".parse().unwrap(), deep: false },
     ] {
         lines.push(team.bob.call(command).await.unwrap_err().message);
     }

@@ -20,7 +20,7 @@ use crate::engine_launch::commands;
 use crate::support::launching::Place;
 use crate::support::lockable::Lockable;
 use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
-use crate::support::told::{There, bastion};
+use crate::support::told::{There, bastion, network};
 
 struct House {
     rig: Rig,
@@ -114,6 +114,42 @@ async fn what_does_not_work_is_kept_only_switched_off() {
     assert_eq!(view.missing().collect::<Vec<_>>(), ["sign-in"]);
     assert_eq!(house.audit("provider.validation_failed").len(), 1);
     assert_eq!(house.audit("provider.added"), ["Provider bastion was added"]);
+}
+
+#[tokio::test]
+async fn a_canary_is_made_only_where_it_is_asked_for_and_stands_in_the_audit_first() {
+    let house = House::new().await;
+    house.put(bastion("bastion", "edge"), None, Save::WhenHealthy).await.unwrap();
+    house.put(network("tg", "acme"), None, Save::WhenHealthy).await.unwrap();
+    let look = async |id: &str, deep| {
+        let command = Command::ValidateProvider { provider: id.parse().unwrap(), deep };
+        validation(house.engine.handle.call(command).await)
+    };
+    look("tg", false).await.unwrap();
+    insta::assert_snapshot!(look("bastion", true).await.unwrap_err(), @"
+    denied: `bastion` has no deep check: what can be done there is seen without making anything
+      hint: breakglass providers validate bastion
+    ");
+    insta::assert_snapshot!(look("direct", true).await.unwrap_err(), @"
+    denied: `direct` has no deep check: what can be done there is seen without making anything
+      hint: breakglass providers validate direct
+    ");
+    insta::assert_snapshot!(look("nobody", true).await.unwrap_err(), @"
+    usage: there is no provider `nobody`
+      hint: breakglass providers
+    ");
+    assert_eq!(*house.there.canaries.lock().unwrap(), 0);
+    assert!(house.audit("provider.canary_made").is_empty());
+    let seen = look("tg", true).await.unwrap();
+    assert_eq!(seen.validation.probe.checks.last().unwrap().name, "canary");
+    let view = house.providers().await.into_iter().find(|it| it.id.as_str() == "tg").unwrap();
+    assert_eq!(view.validation, Some(seen.validation), "it is what everybody sees from now on");
+    let kinds: Vec<_> =
+        house.rig.store.events().into_iter().map(|event| event.event.kind).collect();
+    assert_eq!(kinds[kinds.len() - 2..], ["provider.canary_made", "provider.validated"]);
+    house.rig.store.set_full(true);
+    look("tg", true).await.unwrap_err();
+    assert_eq!(*house.there.canaries.lock().unwrap(), 1, "what cannot be recorded is not made");
 }
 
 #[tokio::test]

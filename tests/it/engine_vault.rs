@@ -52,7 +52,7 @@ async fn what_needs_a_key_says_that_the_vault_is_what_is_missing() {
     rig.vault = sealed(&dir);
     let engine = rig.start().await;
     let target = EchoTarget::start().await;
-    let validate = Command::ValidateProvider { provider: "bastion".parse().unwrap() };
+    let validate = Command::ValidateProvider { provider: "bastion".parse().unwrap(), deep: false };
     let open = Command::Open(request(&target.address));
     // What the configuration says is read with the first command.
     rig.reconfigure(vec![]);

@@ -7,6 +7,7 @@ use breakglass::domain::provider::{
 use breakglass::domain::role::Role;
 use breakglass::domain::ssh::SshDestination;
 use breakglass::domain::time::Span;
+use breakglass::domain::twingate::{CONNECTOR_IMAGE, ClientPath, TwingateSetup};
 use breakglass::protocol::{
     Kept, OrphanView, ProviderTrouble, ProviderView, Reply, SessionState, Snapshot, SweepProblem,
     SweepView, ValidationView,
@@ -83,6 +84,55 @@ pub fn bastion() -> ProviderView {
     }
 }
 
+/// A network of Twingate that works, with a key in the vault.
+pub fn network() -> ProviderView {
+    let setup = TwingateSetup {
+        network: "acme".parse().unwrap(),
+        group: "On call".parse().unwrap(),
+        data_path: ClientPath::Proxy("127.0.0.1:9999".parse().unwrap()),
+        connector_image: CONNECTOR_IMAGE.to_owned(),
+        has_key: true,
+    };
+    let settings = ProviderSettings {
+        id: "acme-twingate".parse().unwrap(),
+        setup: ProviderSetup::Twingate(Box::new(setup)),
+        enabled: true,
+        default: false,
+    };
+    let checks = vec![
+        check("network", true, Ok("acme.twingate.com")),
+        check("changes", true, Ok("likely; V shows it for certain")),
+        check("group", true, Ok("On call")),
+        check("client", true, Ok("online")),
+    ];
+    let probe = Probe { at: NOW - Span::from_seconds(95), checks };
+    ProviderView {
+        kind: ProviderKind::Twingate,
+        about: "a connector for each session, in acme.twingate.com".into(),
+        settings: Some(settings),
+        validation: Some(Validation { probe, key_expires_at: None }),
+        ..provider("acme-twingate", "Twingate", Health::Healthy)
+    }
+}
+
+/// Everything as an Admin sees it who has a network.
+pub fn snapshot_of_network() -> Snapshot {
+    let mut snapshot = signed_in(Role::Admin);
+    snapshot.providers = vec![provider("direct", "Direct", Health::Healthy), network()];
+    snapshot
+}
+
+fn network_tab() -> Stage {
+    Stage::attached(snapshot_of_network()).types("1").key(Key::Down)
+}
+
+/// The form of a new network, filled in but for its key.
+pub fn network_form() -> Stage {
+    let stage = network_tab().types("a").types("tg-eu").key(Key::Tab);
+    let stage = stage.key(Key::Right).key(Key::Right).key(Key::Tab).types("acme-eu");
+    stage.key(Key::Tab).types("On call")
+}
+
 /// Everything as somebody of this role sees it who has a bastion.
 pub fn snapshot_of(role: Role) -> Snapshot {
     let mut session = session(1, "orders-db", SessionState::Active);
@@ -148,6 +198,11 @@ pub fn all() -> Scenes {
             "new key",
             tab(Role::Admin).types("K").then(Msg::Paste("-----BEGIN\nvole\n-----END\n".into())),
         ),
+        ("network", network_tab()),
+        ("network in full", network_tab().key(Key::Enter)),
+        ("network to be looked at by a canary", network_tab().types("V")),
+        ("add a network", network_form()),
+        ("change a network", network_tab().types("e")),
         ("left behind", swept(left(None))),
         ("left behind asked", swept(left(None)).types("D")),
         ("left behind stuck", swept(left(stuck()))),

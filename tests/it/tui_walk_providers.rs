@@ -2,13 +2,16 @@
 
 use breakglass::domain::provider::ProviderSetup;
 use breakglass::domain::role::Role;
+use breakglass::domain::twingate::ClientPath;
 use breakglass::protocol::{Command, Kept, Reply, Save, SweepView, ValidationView};
 use breakglass::tui::input::Input;
 use breakglass::tui::keymap::Key;
 use breakglass::tui::msg::Msg;
 
 use crate::tui_models::Stage;
-use crate::tui_scenes_providers::{failing, left, limited, snapshot_of};
+use crate::tui_scenes_providers::{
+    failing, left, limited, network, snapshot_of, snapshot_of_network,
+};
 use crate::tui_walk::Walk;
 
 const KEY: &str = "-----BEGIN KEY-----\nvole-canary\n-----END KEY-----\n";
@@ -42,6 +45,52 @@ async fn a_bastion_is_added_once_it_works_or_kept_switched_off() {
     let asked = walk.answers(Ok(kept(Some(Kept::Disabled)))).await;
     assert!(matches!(asked, Command::PutProvider { save: Save::Disabled, .. }), "{asked:?}");
     walk.sees("bastion-us is saved, and switched off until it works").await;
+}
+
+#[tokio::test]
+async fn a_network_is_added_with_the_fields_that_it_needs() {
+    let mut walk = Walk::at(snapshot_of_network(), (100, 30), true);
+    walk.sees("No session yet").await.types("1").sees("acme-twingate").await.types("a");
+    walk.sees("Add a provider").await.types("tg-eu").key(Key::Tab).key(Key::Right);
+    walk.sees("router tag").await.key(Key::Right).sees("reached by").await.key(Key::Tab);
+    walk.types("acme.eu").key(Key::Tab).types("On call").key(Key::Tab).key(Key::Tab);
+    walk.types("127.0.0.1:8080").key(Key::Enter).sees("`acme.eu` is no name of a network").await;
+    walk.key(Key::Backspace).key(Key::Backspace).key(Key::Backspace).key(Key::Enter);
+    walk.sees("nothing goes over a proxy by the host's client").await.key(Key::BackTab);
+    walk.key(Key::Right).key(Key::Tab).key(Key::Tab).key(Key::Tab).types("vole-canary");
+    walk.sees("●●●").await.key(Key::Enter);
+    let asked = walk.answers(Ok(kept(Some(Kept::AsAsked)))).await;
+    let Command::PutProvider { settings, key, .. } = asked else { panic!("{asked:?}") };
+    let ProviderSetup::Twingate(setup) = &settings.setup else { panic!("{settings:?}") };
+    assert_eq!(
+        (setup.network.as_str(), setup.group.as_str(), setup.data_path),
+        ("acme", "On call", ClientPath::Proxy("127.0.0.1:8080".parse().unwrap()))
+    );
+    assert_eq!(key.unwrap().expose(), "vole-canary");
+    walk.sees("tg-eu is saved").await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_there_keeps_what_its_form_does_not_change() {
+    let mut walk = Walk::at(snapshot_of_network(), (100, 30), true);
+    walk.sees("No session yet").await.types("1").sees("acme-twingate").await.key(Key::Down);
+    walk.types("e").sees("reached by").await.key(Key::Enter);
+    let asked = walk.answers(Ok(kept(Some(Kept::AsAsked)))).await;
+    let Command::PutProvider { settings, key, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!((Some(*settings), key), (network().settings, None));
+}
+
+#[tokio::test]
+async fn a_canary_is_made_once_somebody_has_read_what_it_is_and_agreed() {
+    let mut walk = Walk::at(snapshot_of_network(), (100, 30), true);
+    walk.sees("No session yet").await.types("1").sees("acme-twingate").await;
+    walk.types("V").sees("direct has no deep check: c shows all there is").await;
+    walk.key(Key::Down).types("V").sees("Make a canary at acme-twingate?").await;
+    walk.sees("taken away at once").await.key(Key::Right).key(Key::Enter);
+    let asked = walk.answers(Ok(kept(Some(Kept::AsAsked)))).await;
+    let provider = network().id;
+    assert_eq!(asked, Command::ValidateProvider { provider, deep: true });
+    walk.sees("acme-twingate works").await;
 }
 
 #[tokio::test]
@@ -84,7 +133,7 @@ async fn what_was_left_behind_is_shown_and_removed_on_demand() {
 async fn a_member_looks_and_changes_nothing() {
     let walk = Walk::at(snapshot_of(Role::Member), (100, 30), true);
     walk.sees("orders-db").await.types("1").sees("bastion").await.key(Key::Down);
-    for key in ["a", "e", "K", "D", "S", "t"] {
+    for key in ["a", "e", "K", "D", "S", "t", "V"] {
         walk.types(key).sees("change providers").await.key(Key::Esc);
     }
 }

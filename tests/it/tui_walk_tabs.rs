@@ -13,7 +13,7 @@ async fn providers_are_checked_switched_and_kept() {
     let direct = || "direct".parse().unwrap();
     assert_eq!(
         walk.answers(Ok(Reply::Providers(providers()))).await,
-        Command::ValidateProvider { provider: direct() }
+        Command::ValidateProvider { provider: direct(), deep: false }
     );
     walk.key(Key::Char('D')).sees("direct cannot be removed: Direct is built in").await;
     walk.key(Key::Char('t')).sees("Every session will need a tunnel, also for a reachable").await;

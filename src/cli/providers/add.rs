@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{RotateArgs, find, looked, tailnet};
+use super::{RotateArgs, find, looked, tailnet, twingate};
 use crate::cli::person::Stop;
 use crate::cli::{Context, abilities, ask, vault};
 use crate::domain::id::ProviderId;
@@ -193,6 +193,7 @@ pub(super) async fn rotate(
     match known.kind {
         ProviderKind::Ssh => check_private_key(&key)?,
         ProviderKind::Tailscale => key = tailnet::api_key(&key)?,
+        ProviderKind::Twingate => key = twingate::api_key(&key)?,
         ProviderKind::Direct | ProviderKind::Simulated => {}
     }
     let command = Command::RotateKey { provider: id.clone(), key };

@@ -9,6 +9,7 @@ use crate::domain::provider::{Health, ProviderSetup, SshSetup};
 use crate::domain::tailscale::{DataPath, TailscaleSetup};
 use crate::domain::text::counted;
 use crate::domain::time::Timestamp;
+use crate::domain::twingate::{ClientPath, TwingateSetup};
 use crate::error::Report;
 use crate::protocol::{EngineHandle, ProviderView};
 
@@ -107,6 +108,7 @@ fn settings(view: &ProviderView, times: &Times, terminal: Terminal) -> Vec<(&'st
         ProviderSetup::Direct => return vec![],
         ProviderSetup::Ssh(setup) => of_bastion(setup, terminal),
         ProviderSetup::Tailscale(setup) => of_tailnet(setup, terminal),
+        ProviderSetup::Twingate(setup) => of_network(setup, terminal),
     };
     let default = if settings.default { "yes: it serves private targets of no site" } else { "no" };
     let (key, tone) = key(view, times);
@@ -145,6 +147,19 @@ fn of_tailnet(setup: &TailscaleSetup, terminal: Terminal) -> Vec<(&'static str, 
         Some(("image", terminal.text(&setup.router_image))),
     ];
     lines.into_iter().flatten().collect()
+}
+
+fn of_network(setup: &TwingateSetup, terminal: Terminal) -> Vec<(&'static str, String)> {
+    let reached = match setup.data_path {
+        ClientPath::Host => "by the client that this host runs".to_owned(),
+        ClientPath::Proxy(proxy) => format!("by the proxy of a client at {proxy}"),
+    };
+    vec![
+        ("network", setup.network.host()),
+        ("group", terminal.text(setup.group.as_str())),
+        ("reached", reached),
+        ("image", terminal.text(&setup.connector_image)),
+    ]
 }
 
 /// Whose key it is and when it ends, as far as that is known.

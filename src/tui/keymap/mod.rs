@@ -174,6 +174,7 @@ pub enum Action {
     Copy,
     Toggle,
     Check,
+    CheckDeep,
     Remove,
     AddProvider,
     EditProvider,

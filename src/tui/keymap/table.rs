@@ -30,6 +30,7 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[In::Providers], &[Key::Char('e')], Action::EditProvider, "edit", "change the provider's settings", "change"),
     binding(&[In::Providers], &[Key::Char('t')], Action::Toggle, "on/off", "switch the provider on or off (asks first)", "toggle"),
     binding(&[In::Providers], &[Key::Char('c')], Action::Check, "check", "see what can be done at the provider, ability by ability", "check"),
+    binding(&[In::Providers], &[Key::Char('V')], Action::CheckDeep, "deep check", "see it for certain: make something there and take it away (asks first)", "deep-check"),
     binding(&[In::Providers], &[Key::Char('K')], Action::RotateKey, "new key", "give the provider another key, once it is seen to work", "new-key"),
     binding(&[In::Providers], &[Key::Char('D')], Action::Remove, "remove", "remove the provider (asks first)", "remove"),
     binding(&[In::Providers], &[Key::Char('S')], Action::Sweep, "sweep", "list what was left behind and belongs to no session", "sweep"),

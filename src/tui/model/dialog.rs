@@ -156,6 +156,8 @@ pub enum Question {
     },
     /// Whether to remove this provider.
     Remove(ProviderId),
+    /// Whether to make something at this provider and take it away again, to see what can be done.
+    CheckDeep(ProviderId),
     /// What becomes of the live sessions.
     Quit,
     /// Whether to leave a drill, which ends with this process.

@@ -22,7 +22,7 @@ use crate::tui::model::{Link, Model, Tab};
 pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
     match action {
         Action::Open | Action::Verify => answers(model),
-        Action::Check => providers::allowed(model, action),
+        Action::Check | Action::CheckDeep => providers::allowed(model, action),
         Action::RemoveOrphans => match &model.dialog {
             Some(Dialog::Sweep(dialog)) if dialog.left() > 0 => answers(model),
             _ => Err("nothing is left".to_owned()),

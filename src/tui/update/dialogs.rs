@@ -143,6 +143,7 @@ fn answered(model: &mut Model, question: Question, answer: Answer) -> Vec<Effect
             let command = Command::RemoveProvider { provider: provider.clone() };
             vec![Effect::Call(command, Purpose::Provider(provider))]
         }
+        (Question::CheckDeep(provider), _) => super::providers::check(model, provider, true),
         (Question::RemoveOrphans(_), _) => super::providers::sweep(model, true),
         (Question::LeaveDrill, _) => vec![Effect::Quit(Leave::EndedAll)],
         (

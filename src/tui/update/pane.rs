@@ -32,7 +32,11 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Open => return super::open::start(model),
         Action::Copy => return copy(model),
         Action::Retry => return retry(model),
-        Action::Check => return check(model),
+        Action::Check => {
+            let provider = model.providers.selected().map(|provider| provider.id.clone());
+            let check = |provider| super::providers::check(model, provider, false);
+            return provider.map(check).unwrap_or_default();
+        }
         Action::Verify => {
             model.dialog = Some(Dialog::Verdict(None));
             return vec![Effect::Call(Command::AuditVerify, Purpose::Verify)];
@@ -40,7 +44,9 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::AddProvider | Action::EditProvider | Action::RotateKey | Action::Sweep => {
             return super::providers::run(model, action);
         }
-        Action::End | Action::Extend | Action::Toggle | Action::Remove => ask(model, action),
+        Action::End | Action::Extend | Action::Toggle | Action::CheckDeep | Action::Remove => {
+            ask(model, action)
+        }
         Action::Help => {
             let contexts = model.contexts();
             let (search, typing, scroll) = (Field::default(), false, 0);
@@ -243,6 +249,7 @@ fn ask(model: &mut Model, action: Action) {
             on: !provider.enabled,
         }),
         Action::Remove => provider.map(|provider| Question::Remove(provider.id.clone())),
+        Action::CheckDeep => provider.map(|provider| Question::CheckDeep(provider.id.clone())),
         _ => {
             model.dialog = session.map(|session| {
                 let by = Field::from("15m");
@@ -274,15 +281,6 @@ fn retry(model: &mut Model) -> Vec<Effect> {
     let (id, name) = (session.id, session.target.name.clone());
     model.messages.tell(model.now, Severity::Info, format!("{name}: trying again"));
     vec![Effect::Call(Command::Retry { session: id }, Purpose::Retry(id))]
-}
-
-fn check(model: &mut Model) -> Vec<Effect> {
-    let Some(provider) = model.providers.selected().map(|provider| provider.id.clone()) else {
-        return vec![];
-    };
-    model.messages.tell(model.now, Severity::Info, format!("checking {provider}"));
-    let command = Command::ValidateProvider { provider: provider.clone() };
-    vec![Effect::Call(command, Purpose::ValidateProvider(provider))]
 }
 
 /// Asks for what lies behind the last row once the cursor comes near it.

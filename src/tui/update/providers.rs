@@ -1,6 +1,7 @@
 //! Keys and answers about providers, and about what was left behind.
 
 use super::{forms, provider_form};
+use crate::domain::id::ProviderId;
 use crate::domain::provider::Health;
 use crate::protocol::{Command, Kept, Reply, Severity, SweepView, ValidationView};
 use crate::tui::format;
@@ -27,6 +28,14 @@ pub fn run(model: &mut Model, action: Action) -> Vec<Effect> {
         _ => {}
     }
     vec![]
+}
+
+/// Asks what can be done at a provider; with `deep`, something is made there and taken away again.
+pub fn check(model: &mut Model, provider: ProviderId, deep: bool) -> Vec<Effect> {
+    let how = if deep { ", by a canary" } else { "" };
+    model.messages.tell(model.now, Severity::Info, format!("checking {provider}{how}"));
+    let command = Command::ValidateProvider { provider: provider.clone(), deep };
+    vec![Effect::Call(command, Purpose::ValidateProvider(provider))]
 }
 
 /// Asks what was left behind; with `apply`, has it removed.

@@ -61,6 +61,7 @@ fn word(model: &Model, question: &Question, answer: Answer) -> &'static str {
         (Question::Switch { on: true, .. }, Answer::Do) => "switch on",
         (Question::Switch { on: false, .. }, Answer::Do) => "switch off",
         (Question::Remove(_) | Question::RemoveOrphans(_), Answer::Do) => "remove",
+        (Question::CheckDeep(_), Answer::Do) => "make it",
         (Question::LeaveDrill, Answer::Do) => "leave the drill",
         (Question::Quit, Answer::Do) => "quit",
         (question, Answer::Do) => people::word(question),
@@ -78,6 +79,7 @@ fn asked(model: &Model, question: &Question) -> (String, Vec<String>) {
             format!("Remove {provider}?"),
             vec!["It leaves the configuration, and its secret leaves the vault.".to_owned()],
         ),
+        Question::CheckDeep(provider) => (format!("Make a canary at {provider}?"), canary()),
         Question::RemoveOrphans(count) => (
             format!("Remove {}?", format::plural(*count, "thing")),
             vec![
@@ -90,6 +92,15 @@ fn asked(model: &Model, question: &Question) -> (String, Vec<String>) {
         Question::LeaveDrill => leave_drill(model),
         question => people::asked(model, question),
     }
+}
+
+fn canary() -> Vec<String> {
+    vec![
+        "A network with a connector is made there, and a pair of tokens that nobody gets; all of it is \
+         taken away at once. Nothing in it can be reached."
+            .to_owned(),
+        "It takes five of the twenty changes that a minute has, shared with sessions.".to_owned(),
+    ]
 }
 
 fn end_of(model: &Model, session: &SessionView) -> (String, Vec<String>) {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::{LABEL, detail_area, detail_lines, detail_title, labelled, people, split};
 use crate::domain::provider::{Health, ProviderSettings, ProviderSetup};
 use crate::domain::text;
+use crate::domain::twingate::ClientPath;
 use crate::protocol::ProviderView;
 use crate::tui::format;
 use crate::tui::layout::Areas;
@@ -169,6 +170,7 @@ fn settings(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
             (setup.destination.to_string(), mine)
         }
         ProviderSetup::Tailscale(setup) => (setup.tailnet.to_string(), "none".to_owned()),
+        ProviderSetup::Twingate(setup) => (setup.network.host(), "none".to_owned()),
     };
     let mut lines = labelled("leads to", Tone::Body, &text::shown(&place), width);
     let expires = provider.validation.as_ref().and_then(|it| it.key_expires_at);
@@ -182,6 +184,14 @@ fn settings(model: &Model, provider: &ProviderView, width: u16) -> Vec<Line> {
         if setup.edit_policy {
             lines.extend(labelled("policy", Tone::Warn, "edited for each session", width));
         }
+    }
+    if let ProviderSetup::Twingate(setup) = setup {
+        let reached = match setup.data_path {
+            ClientPath::Host => "by the client that this host runs".to_owned(),
+            ClientPath::Proxy(proxy) => format!("by the proxy of a client at {proxy}"),
+        };
+        lines.extend(labelled("group", Tone::Body, setup.group.as_str(), width));
+        lines.extend(labelled("reached", Tone::Body, &reached, width));
     }
     if *default {
         let serves = "private targets that belong to no site, too";

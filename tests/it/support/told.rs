@@ -13,6 +13,7 @@ use breakglass::domain::provider::{
 use breakglass::domain::secret::Secret;
 use breakglass::domain::ssh::SshDestination;
 use breakglass::domain::time::Timestamp;
+use breakglass::domain::twingate::{CONNECTOR_IMAGE, ClientPath, TwingateSetup};
 use breakglass::engine::BuildProviders;
 use breakglass::provider::direct::Direct;
 use breakglass::provider::{DialError, Dialed, Made, Order, Provider, ProviderError, StepCall};
@@ -28,6 +29,8 @@ pub struct There {
     pub things: Arc<Mutex<Vec<Marked>>>,
     /// What cannot be removed.
     pub stuck: Arc<Mutex<Option<String>>>,
+    /// How many canaries were made.
+    pub canaries: Arc<Mutex<usize>>,
     /// Whether each provider sees things of its own, though they are called the same.
     pub apart: Arc<AtomicBool>,
     /// What a look waits for, once, after it has said that it has begun.
@@ -53,7 +56,7 @@ impl BuildProviders for There {
         let (id, there) = (settings.id.clone(), self.clone());
         match settings.setup {
             ProviderSetup::Direct => Arc::new(Direct::new(id)),
-            ProviderSetup::Ssh(_) | ProviderSetup::Tailscale(_) => {
+            ProviderSetup::Ssh(_) | ProviderSetup::Tailscale(_) | ProviderSetup::Twingate(_) => {
                 Arc::new(Told { id, key: key.cloned(), there })
             }
         }
@@ -73,6 +76,18 @@ pub fn bastion(id: &str, host: &str) -> ProviderSettings {
         enabled: true,
         default: true,
     }
+}
+
+/// The settings of a network of Twingate.
+pub fn network(id: &str, name: &str) -> ProviderSettings {
+    let setup = TwingateSetup {
+        network: name.parse().unwrap(),
+        group: "On call".parse().unwrap(),
+        data_path: ClientPath::Host,
+        connector_image: CONNECTOR_IMAGE.to_owned(),
+        has_key: false,
+    };
+    ProviderSettings { setup: ProviderSetup::Twingate(Box::new(setup)), ..bastion(id, "edge") }
 }
 
 /// One provider.
@@ -141,6 +156,15 @@ impl Provider for Told {
             if fits { Ok("in".to_owned()) } else { Err("this key opens nothing".to_owned()) };
         let check = ProbeCheck { name: "sign-in".to_owned(), needed: true, found, millis: 1 };
         Validation { probe: Probe { at: now, checks: vec![check] }, key_expires_at: None }
+    }
+
+    async fn prove(&self, _: &Marker, now: Timestamp) -> Option<Validation> {
+        *self.there.canaries.lock().unwrap() += 1;
+        let mut seen = self.validate(now).await;
+        let found = Ok("made and taken away".to_owned());
+        let check = ProbeCheck { name: "canary".to_owned(), needed: true, found, millis: 1 };
+        seen.probe.checks.push(check);
+        Some(seen)
     }
 
     fn keeps_sites_apart(&self) -> bool {

@@ -11,7 +11,8 @@ pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
     if let Some(me) = model.me() {
         me.role.may(Ability::Providers).map_err(|error| error.to_string())?;
     }
-    let changes = !matches!(action, Action::Check | Action::Toggle | Action::Sweep);
+    let looks = matches!(action, Action::Check | Action::CheckDeep);
+    let changes = !looks && !matches!(action, Action::Toggle | Action::Sweep);
     if changes && model.drill {
         return Err("a drill keeps nothing: providers are changed outside of it".to_owned());
     }
@@ -23,7 +24,11 @@ pub fn allowed(model: &Model, action: Action) -> Result<(), String> {
     };
     let id = &provider.id;
     let takes_key = provider.settings.as_ref().is_some_and(|it| it.setup.takes_key());
+    let has_canary = provider.settings.as_ref().is_some_and(|it| it.setup.has_canary());
     match (&provider.keep, action) {
+        (_, Action::CheckDeep) if !has_canary => {
+            Err(format!("{id} has no deep check: c shows all there is"))
+        }
         (Some(why), Action::Remove) => Err(format!("{id} cannot be removed: {why}")),
         (_, Action::RotateKey | Action::EditProvider) if !takes_key => {
             Err(format!("{id} has nothing to be changed but whether it is on: t switches it"))

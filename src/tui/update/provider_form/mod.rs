@@ -3,6 +3,7 @@
 //! The kind comes second, after the name: the fields below it are those that such a system needs.
 
 mod bastion;
+mod network;
 mod tailnet;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ const FIRST: usize = 2;
 enum Kind {
     Bastion,
     Tailnet,
+    Network,
 }
 
 impl Kind {
@@ -30,17 +32,21 @@ impl Kind {
         match setup {
             ProviderSetup::Direct | ProviderSetup::Ssh(_) => Self::Bastion,
             ProviderSetup::Tailscale(_) => Self::Tailnet,
+            ProviderSetup::Twingate(_) => Self::Network,
         }
     }
 
     fn chosen(form: &Form) -> Self {
-        if form.choice(KIND) == Self::Tailnet.number() { Self::Tailnet } else { Self::Bastion }
+        let number = form.choice(KIND);
+        let others = [Self::Tailnet, Self::Network];
+        others.into_iter().find(|kind| kind.number() == number).unwrap_or(Self::Bastion)
     }
 
     const fn number(self) -> usize {
         match self {
             Self::Bastion => 0,
             Self::Tailnet => 1,
+            Self::Network => 2,
         }
     }
 
@@ -51,6 +57,7 @@ impl Kind {
             + match self {
                 Self::Bastion => bastion::FIELDS,
                 Self::Tailnet => tailnet::FIELDS,
+                Self::Network => network::FIELDS,
             };
         [key, key + 1, key + 2]
     }
@@ -74,6 +81,7 @@ fn fields(kind: Kind, name: &str, known: Option<&ProviderSetup>, default: usize)
     match kind {
         Kind::Bastion => entries.extend(bastion::entries(known, has_key)),
         Kind::Tailnet => entries.extend(tailnet::entries(known, has_key)),
+        Kind::Network => entries.extend(network::entries(known, has_key)),
     }
     entries.push(Entry::choice(
         "default",
@@ -147,6 +155,7 @@ fn read(form: &Form, known: Option<&ProviderSettings>) -> Result<ProviderSetting
         setup: match kind {
             Kind::Bastion => bastion::read(form, has_key)?,
             Kind::Tailnet => tailnet::read(form, has_key, known)?,
+            Kind::Network => network::read(form, has_key)?,
         },
         enabled: known.is_none_or(|known| known.enabled),
         default: form.choice(default) == 1,
@@ -193,5 +202,6 @@ fn wrong(field: usize, error: &dyn std::fmt::Display) -> Misfit {
     (field, error.to_string())
 }
 
-const KINDS: [&str; 2] = ["SSH bastion", "Tailscale or Headscale"];
-const KIND_ABOUT: &str = "a bastion that the system's ssh reaches, or a router for each session";
+const KINDS: [&str; 3] = ["SSH", "Tailscale/Headscale", "Twingate"];
+const KIND_ABOUT: &str =
+    "a bastion that the system's ssh reaches, or a router or a connector for each session";
