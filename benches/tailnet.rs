@@ -15,18 +15,22 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use breakglass::domain::artifact::Artifact;
 use breakglass::domain::time::Span;
 use breakglass::provider::Provider as _;
-use breakglass::provider::tailscale::HostPace;
-use breakglass::session::{Applied, PlannedStep};
-use tokio::task::JoinSet;
+use breakglass::provider::pace::HostPace;
+use breakglass::session::PlannedStep;
 
+use self::activation::Opens;
+use self::support::hurry::Hurry;
 use self::support::launching::installation;
-use self::support::leaves_nothing::Carries as _;
+use self::support::orders::order;
 use self::support::plans::START;
-use self::support::tailnet::around::{Hurry, Played, TAGS, Wish, order};
+use self::support::tailnet::around::{Played, TAGS, Wish};
 use self::support::tailnet::{Tailnet, TailnetServer};
 
+#[path = "shared/activation.rs"]
+mod activation;
 #[expect(dead_code, unused_imports, reason = "the tests use the rest")]
 #[expect(
     clippy::unwrap_used,
@@ -45,28 +49,38 @@ const CALL: Span = Span::from_millis(50);
 const MANY: usize = 10_000;
 const SERVE: &str = "serve-a-large-tailnet";
 
+impl Opens for Played {
+    fn plan(&self) -> Vec<PlannedStep> {
+        self.plan()
+    }
+
+    fn note(&self, number: usize, artifact: Option<Artifact>) {
+        self.note(number, artifact);
+    }
+}
+
 fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     if std::env::args().any(|word| word == SERVE) {
         return runtime.block_on(serve());
     }
-    runtime.block_on(activation())?;
+    runtime.block_on(activations())?;
     runtime.block_on(listing())
 }
 
 /// A session, from its first step to its last.
-async fn activation() -> Outcome<()> {
+async fn activations() -> Outcome<()> {
     println!("{:<34} {:>12} {:>12}", "activation, 50 ms a call", "median", "calls in it");
     for (name, edit_policy) in [("as it is", false), ("with an edit of the policy file", true)] {
         let mut times = vec![];
         let mut chain = 0;
         for _ in 0..ROUNDS {
             let (server, played, _dir) = session(edit_policy).await?;
-            chain = longest(&server, &played).await?;
+            chain = activation::longest(&played, || server.calls()).await?;
             let (server, played, _dir) = session(edit_policy).await?;
             server.delay_calls(CALL);
             let start = Instant::now();
-            open(&Arc::new(played)).await?;
+            activation::open(&Arc::new(played)).await?;
             times.push(start.elapsed());
         }
         println!("{name:<34} {:>12} {:>12}", millis(median(&mut times)), "");
@@ -82,57 +96,10 @@ async fn session(edit_policy: bool) -> Outcome<(TailnetServer, Played, tempfile:
     let key = tailnet.api_token("ann@example.com");
     let server = TailnetServer::start(tailnet).await;
     let dir = tempfile::Builder::new().prefix("bg").tempdir_in("/tmp")?;
-    let pace = Hurry::new(&server.tailnet);
+    let pace = Hurry::new(&server.model);
     let wish = Wish { edit_policy, ..Wish::new(&server.url, &key) };
-    let played = Played::new(wish, &server.tailnet, &pace, dir.path(), order([7; 10]));
+    let played = Played::new(wish, &server.model, &pace, dir.path(), order([7; 10]));
     Ok((server, played.waiting(Arc::new(HostPace)), dir))
-}
-
-/// Makes the steps as a session does: each as soon as all that it needs are made.
-async fn open(played: &Arc<Played>) -> Outcome<()> {
-    let plan = played.plan();
-    let mut begun = vec![false; plan.len()];
-    let mut made = vec![false; plan.len()];
-    let mut under_way = JoinSet::new();
-    loop {
-        for (number, step) in plan.iter().enumerate() {
-            let is_made = |needed: &usize| made.get(*needed) == Some(&true);
-            let Some(begun) = begun.get_mut(number) else { continue };
-            if !*begun && step.needs.iter().all(is_made) {
-                *begun = true;
-                let (played, step) = (Arc::clone(played), step.clone());
-                under_way.spawn(async move { (number, make(&played, number, &step).await) });
-            }
-        }
-        let Some(done) = under_way.join_next().await else { return Ok(()) };
-        let (number, outcome) = done?;
-        outcome?;
-        if let Some(made) = made.get_mut(number) {
-            *made = true;
-        }
-    }
-}
-
-async fn make(played: &Played, number: usize, step: &PlannedStep) -> Result<(), String> {
-    match played.apply(step).await {
-        Applied::Applied(artifact) => {
-            played.note(number, artifact);
-            Ok(())
-        }
-        other => Err(format!("`{}`: {other:?}", step.label)),
-    }
-}
-
-/// How many calls the longest chain has, counted as the steps are made one after another.
-async fn longest(server: &TailnetServer, played: &Played) -> Outcome<usize> {
-    let mut chains: Vec<usize> = vec![];
-    for (number, step) in played.plan().iter().enumerate() {
-        let before = server.calls();
-        make(played, number, step).await?;
-        let needed = step.needs.iter().filter_map(|needed| chains.get(*needed));
-        chains.push(needed.max().unwrap_or(&0) + server.calls() - before);
-    }
-    Ok(chains.into_iter().max().unwrap_or_default())
 }
 
 /// The list of a large tailnet.
