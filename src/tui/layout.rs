@@ -110,6 +110,13 @@ pub fn dialog(size: (u16, u16), width: u16, height: u16) -> Rect {
     Rect { x, y, width, height }
 }
 
+/// Returns the box of the question whether a policy file may be changed: nearly the whole screen,
+/// since a change is read before anybody agrees to it.
+#[must_use]
+pub fn agreement(size: (u16, u16)) -> Rect {
+    dialog(size, 100, size.1.saturating_sub(4))
+}
+
 /// How many rows of the open dialog's list are in view. It depends on the catalogue, not on what
 /// fits the search, so that nothing jumps while somebody types.
 #[must_use]

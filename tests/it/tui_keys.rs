@@ -86,6 +86,7 @@ fn pasted_keys_confirm_nothing() {
         "users edit leave",
         "operators remove",
         "logout",
+        "open changes a policy file",
     ] {
         let (_, mut model) = gallery().into_iter().find(|(other, _)| *other == name).unwrap();
         for key in [Key::Char('y'), Key::Tab, Key::Char('l'), Key::Char('e'), Key::Enter] {

@@ -147,6 +147,19 @@ fn verdict(broken: Option<(u64, String)>) -> Stage {
         .answer(Ok(Reply::AuditVerdict(AuditVerdict { events: 1_234, broken, head })))
 }
 
+/// What the engine says where opening changes a policy file.
+pub fn policy_change() -> Report {
+    let rule = "+    {\"src\": [\"tag:breakglass-operator-55667788\"], \"dst\": [\"10.20.0.7\"], \"ip\": \
+                [\"tcp:5432\"]},";
+    let mut lines = vec!["@@ -11,7 +11,8 @@".to_owned()];
+    lines.extend((11..14).map(|number| format!("     // line {number}")));
+    lines.extend(["-  \"grants\": [".to_owned(), "+  \"grants\": [".to_owned(), rule.to_owned()]);
+    lines.extend((15..40).map(|number| format!("     // line {number}")));
+    let message = "opening changes the shared policy file of `acme-tailnet`";
+    let report = lines.iter().fold(Report::new(Kind::Denied, message), Report::because);
+    report.hint("to agree, open it again just so; on the command line with --agree")
+}
+
 /// Every model by its name.
 pub fn gallery() -> Vec<(&'static str, Model)> {
     let scenes = sessions()
@@ -206,6 +219,10 @@ fn sessions() -> Scenes {
     ]
 }
 
+fn asked_to_change() -> Stage {
+    filled_in().key(Key::Enter).answer(Err(policy_change()))
+}
+
 fn opening() -> Scenes {
     let refused =
         Report::new(Kind::Denied, "the reason must match `INC-[0-9]+` (policy.reason-pattern)")
@@ -221,6 +238,11 @@ fn opening() -> Scenes {
         ("open no path", open_dialog().types("bill").key(Key::Enter).answer(Ok(path_none()))),
         ("open by address", open_dialog().types("10.2.3.4:5432").key(Key::Enter)),
         ("open sent", filled_in().key(Key::Enter)),
+        ("open changes a policy file", asked_to_change()),
+        (
+            "open changes a policy file, marked",
+            asked_to_change().key(Key::PageDown).key(Key::Right),
+        ),
         ("open refused", filled_in().key(Key::Enter).answer(Err(refused))),
     ]
 }

@@ -1,12 +1,13 @@
 //! A session's whole life at the screen: opened, used, extended, ended, proven gone.
 
-use breakglass::domain::request::TargetChoice;
+use breakglass::domain::request::{OpenRequest, TargetChoice};
 use breakglass::domain::time::Span;
 use breakglass::error::{Kind, Report};
 use breakglass::protocol::{Command, Event, Reply, SessionState};
 use breakglass::tui::keymap::Key;
 
 use crate::tui_models::{path_direct, session, snapshot, targets};
+use crate::tui_scenes::policy_change;
 use crate::tui_walk::{Walk, turned};
 
 #[tokio::test]
@@ -162,4 +163,41 @@ async fn traffic_draws_a_sparkline() {
     walk.sees("12.5 KiB").await;
     walk.engine.tell(Event::Traffic { session: id, traffic }).await;
     walk.sees("4.7 MiB").await.sees("█").await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_policy_file_is_read_line_by_line_and_agreed_to_by_more_than_enter() {
+    let mut walk = Walk::start(vec![]);
+    walk.sees("No session yet").await.key(Key::Char('o')).sees("fetching 6 targets").await;
+    walk.answers(Ok(Reply::Targets(targets()))).await;
+    walk.sees("orders-cache").await.types("ordb").key(Key::Enter);
+    walk.answers(Ok(path_direct())).await;
+    walk.sees("answers from this host").await.types("INC-43 lag").key(Key::Enter);
+    let asked = |command: Command| match command {
+        Command::Open(request) => request,
+        other => panic!("{other:?}"),
+    };
+    let first = asked(walk.answers(Err(policy_change())).await);
+    assert!(!first.agreed);
+    walk.sees("Opening changes the shared policy file of `acme-tailnet`").await;
+    walk.sees("-  \"grants\": [").await.sees("[ cancel ]").await;
+
+    // Enter alone cancels; nothing that was typed is lost, and the next Enter asks again.
+    walk.key(Key::Enter).sees_no("[ cancel ]").await.sees("INC-43 lag").await.key(Key::Enter);
+    let again = asked(walk.answers(Err(policy_change())).await);
+    assert!(!again.agreed, "what was cancelled is not agreed to");
+    walk.sees("[ cancel ]")
+        .await
+        .sees_no("// line 39")
+        .await
+        .sees("more lines of the change")
+        .await;
+    walk.key(Key::PageDown).key(Key::PageDown).key(Key::PageDown).key(Key::PageDown);
+    walk.sees("// line 39").await.sees_no("more lines of the change").await;
+    walk.key(Key::Up).sees("1 more line of the change").await;
+    walk.key(Key::Right).sees("[ change the policy file and open ]").await.key(Key::Enter);
+    let activating = session(1, "orders-db", SessionState::Activating);
+    let agreed = asked(walk.answers(Ok(Reply::Session(Box::new(activating)))).await);
+    assert_eq!(agreed, OpenRequest { agreed: true, ..first });
+    walk.sees("► applying").await.sees_no("Open a session").await;
 }

@@ -115,6 +115,8 @@ pub enum Context {
     OpenReason,
     /// Its duration.
     OpenDuration,
+    /// The question whether a policy file may be changed.
+    Agree,
     /// The dialog that extends a session.
     Extend,
     /// A question with a choice of answers.
@@ -286,8 +288,10 @@ mod tests {
     #[test]
     fn pasted_text_holds_no_key_that_moves_to_another_answer() {
         let typed = |key: &Key| matches!(key, Key::Char(_) | Key::Tab | Key::Backspace);
-        for binding in in_context(Context::Confirm) {
-            assert!(!binding.keys.iter().any(typed), "{binding:?}");
+        for context in [Context::Confirm, Context::Agree] {
+            for binding in in_context(context) {
+                assert!(!binding.keys.iter().any(typed), "{binding:?}");
+            }
         }
     }
 

@@ -130,6 +130,15 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[In::Open], &[Key::Tab], Action::NextField, "next field", "the next field", ""),
     binding(&[In::Open], &[Key::BackTab], Action::PreviousField, "", "the field before", ""),
     binding(&[In::Open], &[Key::Esc, Key::Ctrl('c')], Action::Back, "cancel", "back, without opening anything", ""),
+    // Changing a policy file: as for every question, no pasted text agrees
+    binding(&[In::Agree], &[Key::Right], Action::Next, "next answer", "the next answer", ""),
+    binding(&[In::Agree], &[Key::Left], Action::Previous, "", "the answer before", ""),
+    binding(&[In::Agree], &[Key::Down], Action::Down, "", "down in the change", ""),
+    binding(&[In::Agree], &[Key::Up], Action::Up, "", "up in the change", ""),
+    binding(&[In::Agree], &[Key::PageDown, Key::Ctrl('f')], Action::PageDown, "", "a page down", ""),
+    binding(&[In::Agree], &[Key::PageUp, Key::Ctrl('b')], Action::PageUp, "", "a page up", ""),
+    binding(&[In::Agree], &[Key::Enter], Action::Accept, "answer", "give the marked answer", ""),
+    binding(&[In::Agree], &[Key::Esc, Key::Ctrl('c')], Action::Back, "back", "back to the form, nothing is changed", ""),
     // Extending
     binding(&[In::Extend], &[Key::Enter], Action::Accept, "extend", "extend the session", ""),
     binding(&[In::Extend], &[Key::Right, Key::Up, Key::Tab], Action::Next, "longer", "the next longer time; or type one, such as 45m", ""),

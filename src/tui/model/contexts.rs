@@ -64,6 +64,7 @@ fn dialog_contexts(dialog: &Dialog) -> &'static [Context] {
             Focus::Reason => &[In::OpenReason, In::Open, In::Everywhere],
             Focus::Duration => &[In::OpenDuration, In::Open, In::Everywhere],
         },
+        Dialog::Agree(_) => &[In::Agree, In::Everywhere],
         Dialog::Extend(_) => &[In::Extend, In::Everywhere],
         Dialog::Confirm(_) => &[In::Confirm, In::Everywhere],
         Dialog::Help(help) if help.typing => &[In::HelpSearch, In::Everywhere],

@@ -6,6 +6,7 @@ use crate::domain::email::Email;
 use crate::domain::id::{IdpId, ProviderId, SessionId};
 use crate::domain::probe::Probe;
 use crate::domain::provider::ProviderSettings;
+use crate::domain::request::OpenRequest;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::error::Report;
@@ -18,6 +19,8 @@ use crate::tui::widgets::field::Field;
 pub enum Dialog {
     /// To open a session.
     Open(Box<OpenForm>),
+    /// Whether a file of others may be changed so that a session opens.
+    Agree(Box<Agreement>),
     /// To let a session run longer.
     Extend(ExtendForm),
     /// A question.
@@ -204,6 +207,30 @@ impl Question {
             Self::Quit => &[Answer::Stay, Answer::Leave, Answer::EndAll],
             _ => &[Answer::Stay, Answer::Do],
         }
+    }
+}
+
+/// The question whether a file of others may be changed so that a session opens. The answer marked
+/// at first is the safe one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreement {
+    /// The dialog that asked for the session, as it was left.
+    pub form: Box<OpenForm>,
+    /// What was asked for.
+    pub request: OpenRequest,
+    /// What the engine says: whose file changes, and the lines of the change as causes.
+    pub report: Report,
+    /// The number of the marked answer.
+    pub marked: usize,
+    /// How many lines of the change are scrolled away.
+    pub scroll: usize,
+}
+
+impl Agreement {
+    /// The marked answer.
+    #[must_use]
+    pub const fn answer(&self) -> Answer {
+        if self.marked == 0 { Answer::Stay } else { Answer::Do }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::tui::msg::{Effect, Leave, Purpose};
 pub fn run(model: &mut Model, dialog: Dialog, action: Action) -> Vec<Effect> {
     match dialog {
         Dialog::Open(form) => super::open::run(model, form, action),
+        Dialog::Agree(asked) => super::agree::run(model, asked, action),
         Dialog::Extend(form) => extend(model, form, action),
         Dialog::Confirm(confirm) => confirm_key(model, confirm, action),
         Dialog::Help(help) => {
@@ -51,7 +52,8 @@ pub fn run(model: &mut Model, dialog: Dialog, action: Action) -> Vec<Effect> {
     }
 }
 
-fn scroll_by(scroll: usize, action: Action, page: usize) -> usize {
+/// Where a text is scrolled to by a key.
+pub fn scroll_by(scroll: usize, action: Action, page: usize) -> usize {
     match action {
         Action::Up => scroll.saturating_sub(1),
         Action::Down => scroll.saturating_add(1),

@@ -5,7 +5,7 @@ use crate::error::Report;
 use crate::protocol::{
     Event, IdentityView, Notice, ProviderView, Reply, SessionState, SessionView, Severity, Snapshot,
 };
-use crate::tui::model::dialog::{Dialog, Filling};
+use crate::tui::model::dialog::{Agreement, Dialog, Filling};
 use crate::tui::model::open::{Catalogue, Focus};
 use crate::tui::model::{Link, Model, Tab};
 use crate::tui::msg::{Effect, Purpose};
@@ -260,10 +260,7 @@ fn opened(model: &mut Model, number: u64, answer: Result<Reply, Report>) -> Vec<
         }
         Ok(_) => vec![],
         Err(report) if here => {
-            if let Some(Dialog::Open(form)) = &mut model.dialog {
-                form.sent = false;
-                form.refusal = Some((blamed(&report), report));
-            }
+            refused(model, report);
             vec![]
         }
         Err(report) => {
@@ -271,6 +268,22 @@ fn opened(model: &mut Model, number: u64, answer: Result<Reply, Report>) -> Vec<
             vec![]
         }
     }
+}
+
+/// Shows a refusal in the dialog; one that wants a word for a change of a shared file asks for it.
+fn refused(model: &mut Model, report: Report) {
+    let Some(Dialog::Open(mut form)) = model.dialog.take() else { return };
+    form.sent = false;
+    model.dialog = Some(match form.asked.take() {
+        Some(request) if super::agree::is_wanted(&report) => {
+            let (marked, scroll) = (0, 0);
+            Dialog::Agree(Box::new(Agreement { form, request, report, marked, scroll }))
+        }
+        _ => {
+            form.refusal = Some((blamed(&report), report));
+            Dialog::Open(form)
+        }
+    });
 }
 
 /// The field that a refusal stands beside; the cursor stays where it is.

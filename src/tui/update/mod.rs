@@ -3,6 +3,7 @@
 //! The model decides who gets a key: it names the contexts that hold, the keymap says what the key
 //! means there, and a key without a meaning goes to the text field of that context, if it has one.
 
+mod agree;
 pub mod allowed;
 mod dialogs;
 mod engine;

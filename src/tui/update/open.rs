@@ -1,6 +1,6 @@
 //! The dialog that opens a session.
 
-use crate::domain::request::{AGREE, OpenRequest, TargetChoice};
+use crate::domain::request::{OpenRequest, TargetChoice};
 use crate::domain::time::Span;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, Reply};
@@ -228,19 +228,11 @@ fn send(form: &mut OpenForm) -> Vec<Effect> {
         }
     };
     let target = chosen.choice.clone();
-    let mut request = OpenRequest { target, reason, duration: Some(duration), agreed: false };
-    // What was refused for want of it, and is asked for again just so, is agreed to.
-    let wants_it = form.refusal.as_ref().is_some_and(|(_, report)| wants_agreement(report));
-    request.agreed = wants_it && form.asked.as_ref() == Some(&request);
-    form.asked = Some(OpenRequest { agreed: false, ..request.clone() });
+    let request = OpenRequest { target, reason, duration: Some(duration), agreed: false };
+    form.asked = Some(request.clone());
     form.sent = true;
     form.refusal = None;
     vec![Effect::Call(Command::Open(request), Purpose::Open(form.number))]
-}
-
-/// True for a refusal that says how to agree.
-fn wants_agreement(report: &Report) -> bool {
-    report.hint.as_ref().is_some_and(|hint| hint.contains(AGREE))
 }
 
 fn ad_hoc_off() -> Report {

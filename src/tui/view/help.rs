@@ -98,6 +98,7 @@ const fn title(context: Context) -> &'static str {
         | Context::OpenKind
         | Context::OpenReason
         | Context::OpenDuration => "Opening a session",
+        Context::Agree => "Changing a policy file",
         Context::Extend => "Extending a session",
         Context::Confirm => "A question",
         Context::Help | Context::HelpSearch => "The help",

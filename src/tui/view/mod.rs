@@ -1,5 +1,6 @@
 //! From a model to a screen. Drawing reads, and that is all: no clock, no decision.
 
+mod agree;
 mod audit;
 mod dialogs;
 mod form;
@@ -28,6 +29,7 @@ use super::widgets::field::Field;
 use super::widgets::pen::{Line, Pen, clamp, part};
 use super::widgets::table;
 
+pub use agree::agreement_rows;
 pub use frame::{footer_keys, tab_at};
 
 /// Draws a model.
@@ -83,6 +85,7 @@ fn pane(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
 fn over(model: &Model, dialog: &Dialog, pen: &mut Pen<'_>) -> Option<Position> {
     match dialog {
         Dialog::Open(form) => open::draw(model, form, pen),
+        Dialog::Agree(asked) => agree::draw(model, asked, pen),
         Dialog::Extend(form) => dialogs::extend(model, form, pen),
         Dialog::Confirm(confirm) => dialogs::confirm(model, confirm, pen),
         Dialog::Help(help) => help::draw(model, help, pen),
