@@ -37,6 +37,9 @@ pub(super) async fn open<'a>(
     context: &mut Context<'a>,
 ) -> Result<Opened<'a>, Stop> {
     let engine = context.engines.attach_or_start().await?;
+    // The change that is agreed to beforehand is shown all the same, before it is made.
+    let beforehand = request.agreed;
+    let request = OpenRequest { agreed: false, ..request };
     // Until it is known which session there is, nobody leaves: there would be nothing to end.
     let asking = async || ask::session(&engine, Command::Open(request.clone())).await;
     let mut requested = asking().await;
@@ -48,7 +51,11 @@ pub(super) async fn open<'a>(
     }
     let requested = match requested {
         Err(report) if wants_agreement(&report) => {
-            agree(&report, context).await?;
+            if beforehand {
+                show_change(&report, context);
+            } else {
+                agree(&report, context).await?;
+            }
             let request = OpenRequest { agreed: true, ..request };
             ask::session(&engine, Command::Open(request)).await?
         }
@@ -72,6 +79,17 @@ pub(super) async fn open<'a>(
 /// True for a refusal that says how to agree.
 fn wants_agreement(report: &Report) -> bool {
     report.hint.as_ref().is_some_and(|hint| hint.contains(AGREE))
+}
+
+/// Shows a change that was agreed to beforehand.
+fn show_change(report: &Report, context: &mut Context<'_>) {
+    context
+        .out
+        .talk(&format!("agreed by {AGREE}: {}", context.out.terminal().text(&report.message)));
+    for line in &report.causes {
+        let line = format!("  {}", context.out.terminal().text(line));
+        context.out.talk(&line);
+    }
 }
 
 /// Asks a person who is there to agree to a change; where nobody is, the refusal stands.

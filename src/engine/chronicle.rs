@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::shared::{Shared, Who};
 use super::strangers::Refused;
-use crate::domain::audit_event::{AuditDraft, Object, Outcome, Source};
+use crate::domain::audit_event::{Actor, AuditDraft, Object, Outcome, Source};
 use crate::domain::text;
 use crate::forward::{CloseReason, ForwardEvent, Peer};
 use crate::protocol::Severity;
@@ -42,18 +42,51 @@ pub(super) fn drafts(
     drafts
 }
 
-/// Returns the event of a session's request.
-pub(super) fn drafts_of_request(shared: &Shared, session: &Session, who: &Who) -> Vec<AuditDraft> {
+/// Returns the event of a session's request, with the change of a file of others that whoever asks
+/// agreed to.
+pub(super) fn drafts_of_request(
+    shared: &Shared,
+    session: &Session,
+    agreed: &[String],
+    who: &Who,
+) -> Vec<AuditDraft> {
     let request = session.request();
-    let what = format!("Session on {} requested for {}", request.target.id, request.lease);
-    let mut draft = about(shared, session, who, "session.requested", &what);
-    draft.metadata = Some(json!({
+    let mut what = format!("Session on {} requested for {}", request.target.id, request.lease);
+    let mut metadata = json!({
         "lease_seconds": request.lease.as_seconds(),
         "address": request.target.address,
         "path": { "provider": request.path.provider, "why": request.path.why },
-    }));
+    });
+    if !agreed.is_empty() {
+        let provider = &request.path.provider;
+        what.push_str(&format!("; the change of the policy file of {provider} was agreed to"));
+        let agreed = agreement(agreed, &who.actor);
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("agreed".to_owned(), agreed);
+        }
+    }
+    let mut draft = about(shared, session, who, "session.requested", &what);
+    draft.metadata = Some(metadata);
     vec![draft]
 }
+
+/// Who agreed to which change, within bounds; how many lines of it are left out, if any are.
+fn agreement(change: &[String], by: &Actor) -> serde_json::Value {
+    let mut room = AGREED_BYTES_MAX;
+    let fits = |line: &&String| {
+        let fits = line.len() <= room;
+        room = room.saturating_sub(line.len());
+        fits
+    };
+    let kept: Vec<&String> = change.iter().take(AGREED_LINES_MAX).take_while(fits).collect();
+    let by = by.email.as_ref().map_or_else(|| by.name().to_owned(), ToString::to_string);
+    json!({ "by": by, "change": kept, "left_out": change.len() - kept.len() })
+}
+
+/// The most lines of an agreed change that the audit holds.
+const AGREED_LINES_MAX: usize = 200;
+/// The most bytes of them.
+const AGREED_BYTES_MAX: usize = 16 * 1024;
 
 /// Returns the event of a request that was refused.
 pub(super) fn rejected(

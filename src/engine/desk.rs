@@ -122,7 +122,7 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
             opening::record_refusal(&shared, &request, &who, &report).await;
             return answer(reply, Err(report.hint("breakglass login")));
         }
-        let opening::Prepared { id, at, request, steps, .. } = prepared;
+        let opening::Prepared { id, at, request, steps, agreed, .. } = prepared;
         let session = Session::requested(id, at, request.clone());
         let first = Entry { at, fact: Fact::Requested(request) };
         let (mailbox, orders) = mpsc::channel(ORDERS_MAX);
@@ -132,7 +132,7 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
         revoked.lives(id);
         updates.send(Update::New { id, mailbox }).await.ok();
         let activate_by = at + ACTIVATION_MAX;
-        match interpreter.begin(vec![Fact::Planned { steps, activate_by }], &who).await {
+        match interpreter.begin(vec![Fact::Planned { steps, activate_by }], &agreed, &who).await {
             Ok(view) => {
                 // Whoever lost the right since was not known to have this session yet.
                 if !revoked.may_still_act(&who) {

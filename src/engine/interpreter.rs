@@ -162,13 +162,20 @@ impl Interpreter {
         self.door_sender.clone()
     }
 
-    /// Writes the first lines of a session, and with them everything that is ready to begin.
+    /// Writes the first lines of a session, and with them everything that is ready to begin. `agreed`
+    /// is the change of a file of others that its operator agreed to.
     ///
     /// # Errors
     ///
     /// When nothing of it is durable; then nothing was begun.
-    pub async fn begin(&mut self, facts: Vec<Fact>, who: &Who) -> Result<Box<SessionView>, Report> {
-        self.backlog_audit = chronicle::drafts_of_request(&self.shared, &self.session, who);
+    pub async fn begin(
+        &mut self,
+        facts: Vec<Fact>,
+        agreed: &[String],
+        who: &Who,
+    ) -> Result<Box<SessionView>, Report> {
+        let drafts = chronicle::drafts_of_request(&self.shared, &self.session, agreed, who);
+        self.backlog_audit = drafts;
         self.advance(facts, who).await?;
         Ok(self.view())
     }

@@ -33,6 +33,8 @@ pub(super) struct Prepared {
     pub at: Timestamp,
     pub request: Box<Request>,
     pub steps: Vec<PlannedStep>,
+    /// The change of a file of others that the operator agreed to: the lines of a diff.
+    pub agreed: Vec<String>,
     order: Order,
 }
 
@@ -62,7 +64,7 @@ async fn prepare(
     let (drill, audience) = (shared.drill, vec![]);
     let mut request = Request { target, reason, lease, lease_max, operator, path, audience, drill };
     let (order, steps) = plan(shared, id, at, &mut request)?;
-    Ok(Prepared { id, at, request: Box::new(request), steps, order })
+    Ok(Prepared { id, at, request: Box::new(request), steps, agreed: vec![], order })
 }
 
 /// Decides as [`prepare`], for a session that is to be opened now: its provider's key must be at hand.
@@ -79,9 +81,10 @@ pub(super) async fn prepare_to_open(
     people::vault_open_for(shared, &prepared.request.path.provider).await?;
     let changes = changes(shared, &prepared).await?;
     if changes.is_empty() || request.agreed {
-        return Ok(prepared);
+        return Ok(Prepared { agreed: changes, ..prepared });
     }
-    let message = "opening changes the policy file of the tailnet, which needs your word";
+    let provider = &prepared.request.path.provider;
+    let message = format!("opening changes the shared policy file of `{provider}`");
     let refused = changes.iter().fold(Report::new(Kind::Denied, message), Report::because);
     Err(refused.hint(format!("to agree, open it again just so; on the command line with {AGREE}")))
 }

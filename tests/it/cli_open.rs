@@ -483,7 +483,7 @@ async fn steps_that_wait_for_something_say_for_what() {
 fn wants_agreement() -> Cli {
     engine(|world: &mut World, command| match command {
         Command::Open(request) if !request.agreed => {
-            let message = "opening changes the policy file of the tailnet, which needs your word";
+            let message = "opening changes the shared policy file of `acme-tailnet`";
             Err(Report::new(Kind::Denied, message)
                 .because("+    {\"src\": [\"tag:breakglass-operator-55667788\"]},")
                 .hint("to agree, open it again just so; on the command line with --agree"))
@@ -496,12 +496,20 @@ fn wants_agreement() -> Cli {
     })
 }
 
+/// What `--agree` has agreed to, told before anything is done.
+const SHOWN: &str = "agreed by --agree: opening changes the shared policy file of `acme-tailnet`
+  +    {\"src\": [\"tag:breakglass-operator-55667788\"]},
+session 55667788: ";
+
 #[tokio::test]
 async fn a_change_in_a_file_of_others_needs_a_word_and_is_shown_first() {
     let refused = wants_agreement().run(&OPEN).await;
     assert_eq!(refused.code, 4, "{refused}");
     assert!(refused.to_string().contains("tag:breakglass-operator-55667788"), "{refused}");
-    assert_eq!(wants_agreement().run(&with(&["--agree"])).await.code, 0);
+    let agreed = wants_agreement().run(&with(&["--agree"])).await;
+    assert_eq!(agreed.code, 0, "{agreed}");
+    let shown = agreed.stderr();
+    assert!(shown.starts_with(SHOWN), "{shown}");
     assert_eq!(wants_agreement().typing(["yes"]).run(&OPEN).await.code, 0);
     assert_eq!(wants_agreement().typing(["y"]).run(&OPEN).await.code, 4, "only yes is a yes");
 }
