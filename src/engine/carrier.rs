@@ -81,10 +81,12 @@ impl Job {
         let (step, limit) = (self.effect.step(), self.step.timeout);
         let late = format!("no answer within {limit}");
         let (done, fallback) = match self.effect.clone() {
-            Effect::Apply { before, .. } => (
-                within(limit, self.apply(&shared, before.as_ref(), step)).await,
-                Fact::OutcomeUnknown { step, why: late },
-            ),
+            Effect::Apply { before, .. } => {
+                match within(limit, self.apply(&shared, before.as_ref(), step)).await {
+                    Some(done) => return done,
+                    None => (None, self.in_vain(&shared, late, step).await),
+                }
+            }
             Effect::Look { artifact, .. } => (
                 within(limit, self.look(&shared, artifact.as_ref(), step)).await,
                 Fact::LookFailed { step, why: late },
@@ -112,6 +114,16 @@ impl Job {
             }
             Applied::Unknown(why) => Fact::OutcomeUnknown { step, why: said(&why) },
         })
+    }
+
+    /// What becomes of a change that has not answered in time: with what it waited for at the end, and
+    /// the last line of what was started for it.
+    async fn in_vain(&self, shared: &Shared, late: String, step: StepIndex) -> Fact {
+        let why = match self.says.last() {
+            Some(waits) => format!("{late}; at the end: {waits}"),
+            None => late,
+        };
+        Fact::OutcomeUnknown { step, why: self.with_logs(shared, said(&why)).await }
     }
 
     async fn look(&self, shared: &Shared, artifact: Option<&Artifact>, step: StepIndex) -> Done {
@@ -165,15 +177,16 @@ impl Job {
         }
     }
 
-    /// Why a step was refused, with the last line of what was started for it: what waits for a
-    /// router in vain does not know why it does not come.
+    /// Why a step was refused or did not come about, with the last line of what was started for it:
+    /// what waits for a router in vain does not know why it does not come.
     async fn with_logs(&self, shared: &Shared, why: String) -> String {
         let needed = self.step.needs.iter().filter_map(|index| self.steps.get(*index));
         let mut launches = needed.filter(|made| made.step.carrier == Carrier::Launcher);
         let Some(launch) = launches.next().and_then(|made| launch(&made.step).ok()) else {
             return why;
         };
-        let Ok(logs) = shared.launcher.logs(&launch).await else { return why };
+        let logs = within(LOGS_MAX, shared.launcher.logs(&launch)).await;
+        let Some(Ok(logs)) = logs else { return why };
         let last = logs.lines().rev().map(str::trim).find(|line| !line.is_empty());
         match last {
             Some(line) => format!("{why}; the {} says: {}", launch.spec.what, text::shown(line)),
@@ -261,3 +274,5 @@ fn plain(fact: Fact) -> Done {
 }
 
 const WHY_CHARS_MAX: usize = 600;
+/// How long the last words of what was started are waited for.
+const LOGS_MAX: Span = Span::from_seconds(10);

@@ -25,6 +25,7 @@ pub mod tailscale;
 pub mod twingate;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -197,22 +198,38 @@ pub struct StepCall<'a> {
     pub says: &'a Says,
 }
 
-/// Where a step says what it waits for while it is under way: people see it, and nothing is kept.
+/// Where a step says what it waits for while it is under way: people see it, and only what was said
+/// last is kept, for as long as the step is under way.
 #[derive(Clone, Debug, Default)]
-pub struct Says(Option<(StepIndex, mpsc::Sender<(StepIndex, String)>)>);
+pub struct Says(Option<Listener>);
+
+#[derive(Clone, Debug)]
+struct Listener {
+    step: StepIndex,
+    to: mpsc::Sender<(StepIndex, String)>,
+    last: Arc<Mutex<Option<String>>>,
+}
 
 impl Says {
     /// What that step says goes there.
     #[must_use]
-    pub const fn to(step: StepIndex, listener: mpsc::Sender<(StepIndex, String)>) -> Self {
-        Self(Some((step, listener)))
+    pub fn to(step: StepIndex, listener: mpsc::Sender<(StepIndex, String)>) -> Self {
+        Self(Some(Listener { step, to: listener, last: Arc::default() }))
     }
 
     /// Says it; where nobody listens, or has too much to hear, that is all.
     pub fn say(&self, what: impl Into<String>) {
-        if let Self(Some((step, listener))) = self {
-            listener.try_send((*step, what.into())).ok();
-        }
+        let Self(Some(Listener { step, to, last })) = self else { return };
+        let what = what.into();
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.clone());
+        to.try_send((*step, what)).ok();
+    }
+
+    /// What was said last; not clean.
+    #[must_use]
+    pub fn last(&self) -> Option<String> {
+        let Self(Some(Listener { last, .. })) = self else { return None };
+        last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -22,6 +22,9 @@ use crate::support::rig::{
     EchoTarget, Rig, connect as to_endpoint, echo, open_active, request, session, until,
 };
 
+/// At this port a router never answers.
+const MUTE: u16 = 7;
+
 /// A provider whose path needs a router in the site.
 struct Routed {
     id: ProviderId,
@@ -78,18 +81,24 @@ impl Provider for Routed {
             timeout: Span::from_seconds(60),
             by_hand: vec![],
         };
+        let is_mute = order.target.address.port() == MUTE;
         let check = PlannedStep {
             label: "check that the router serves".to_owned(),
             carrier: Carrier::Provider(self.id.clone()),
             action: serde_json::to_value(&order.target.address).unwrap(),
             leaves: None,
             needs: vec![0],
+            timeout: if is_mute { Span::from_seconds(1) } else { start.timeout },
             ..start.clone()
         };
         Ok(vec![start, check])
     }
 
     async fn apply(&self, call: StepCall<'_>) -> Applied {
+        if address(&call.step.action).port() == MUTE {
+            call.says.say("the router has not answered yet");
+            return std::future::pending().await;
+        }
         match connect(&address(&call.step.action), &[], Span::from_seconds(5)).await {
             Ok(_) => Applied::Applied(None),
             Err(error) => Applied::Refused(error.to_string()),
@@ -213,5 +222,17 @@ async fn where_a_path_fails_what_was_started_says_why_and_goes() {
     let ended = until(&mut faces, asked.id, SessionState::Ended).await;
     let why = ended.end_detail.unwrap();
     assert!(why.contains("the router says: the key was refused"), "{why}");
+    assert_eq!(runs(&place), 0);
+}
+
+#[tokio::test]
+async fn where_a_path_is_waited_for_in_vain_the_reason_says_for_what_and_what_was_started_says() {
+    let place = Place::new();
+    let (_rig, engine) = house(&place).await;
+    let mute = Address::new("127.0.0.1", MUTE).unwrap();
+    let mut faces = engine.handle.subscribe().await.unwrap();
+    let asked = session(engine.handle.call(Command::Open(request(&mute))).await);
+    let ended = until(&mut faces, asked.id, SessionState::Ended).await;
+    insta::assert_snapshot!(ended.end_detail.unwrap(), @"check that the router serves: no answer within 1s; at the end: the router has not answered yet; the router says: the key was refused");
     assert_eq!(runs(&place), 0);
 }

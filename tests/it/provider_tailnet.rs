@@ -381,3 +381,28 @@ async fn a_stranger_who_takes_the_routers_name_is_neither_let_in_nor_thrown_out(
     let stays = stand.server.with(|tailnet| tailnet.device(&stranger).is_some());
     assert!(stays, "it is not ours to take out");
 }
+
+#[tokio::test]
+async fn a_router_that_does_not_come_is_said_to_be_missing() {
+    let mut stand = Stand::new(|_| {}).await;
+    stand.played.joins = false;
+    open_until(&stand.played, "await-router").await;
+    let applied = make(&stand.played, "await-router").await;
+    assert!(matches!(applied, Applied::Unknown(_)), "{applied:?}");
+    let said = stand.played.says.last().unwrap();
+    assert_eq!(said, "the router is started and has not joined the tailnet yet");
+}
+
+#[tokio::test]
+async fn a_missing_rule_of_the_policy_file_is_named_as_what_is_missing() {
+    let hidden = |tailnet: &mut Tailnet| tailnet.switches.hides_routers = true;
+    let stand = Stand::new(hidden).await;
+    open_until(&stand.played, "see-route").await;
+    let why = refusal(make(&stand.played, "see-route").await);
+    assert_eq!(stand.played.says.last(), Some(why.clone()));
+    insta::assert_snapshot!(why, @"the router has joined, but this side's node does not see it: no rule of the policy file lets `tag:breakglass-operator` reach 10.20.0.7, or the node does not know it yet; add a rule, or set `edit-policy = true`");
+    let stand = Stand::editing(hidden).await;
+    open_until(&stand.played, "see-route").await;
+    let why = refusal(make(&stand.played, "see-route").await);
+    assert!(why.ends_with("is in the policy file, and the node does not know it yet"), "{why}");
+}

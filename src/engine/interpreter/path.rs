@@ -53,7 +53,7 @@ impl Interpreter {
     /// Shows what a step waits for, while it is under way. Nothing of it is kept.
     pub(super) async fn take_aside(&mut self, step: StepIndex, said: &str) {
         let is_under_way = self.under_way.iter().any(|(_, effect)| effect.step() == step);
-        let said = text::shown(said);
+        let said = text::clean(said, ASIDE_CHARS_MAX).into_owned();
         if is_under_way && self.asides.get(&step) != Some(&said) {
             self.asides.insert(step, said);
             self.tell(Update::Session { view: self.view(), audit: vec![] }).await;
@@ -118,3 +118,5 @@ impl Interpreter {
 }
 
 const LIVE_LINES_MAX: usize = 16;
+/// How much of what a step says is shown: it may end in what to do.
+const ASIDE_CHARS_MAX: usize = 400;

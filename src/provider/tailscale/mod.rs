@@ -237,11 +237,11 @@ impl Provider for Tailscale {
             Does::ChooseRoute => self.choose_route(&action, call).await,
             Does::EditPolicy => self.edit_policy(&action, call).await,
             Does::RouterKey | Does::OperatorKey => self.make_key(&action).await,
-            Does::AwaitRouter => self.await_router(&action).await,
+            Does::AwaitRouter => self.await_router(&action, call.says).await,
             Does::ApproveRoute => self.approve_route(&action, call.steps).await,
             Does::StartNode => self.start_node(&action).await,
             Does::Join => self.join(&action).await,
-            Does::SeeRoute => self.see_route(&action, call.steps).await,
+            Does::SeeRoute => self.see_route(&action, call).await,
             Does::Check => self.check_target(&action, call.steps).await,
         }
     }

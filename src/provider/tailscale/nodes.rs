@@ -12,7 +12,7 @@ use crate::domain::artifact::Artifact;
 use crate::domain::id::SessionId;
 use crate::domain::site::Prefix;
 use crate::domain::time::Span;
-use crate::provider::{Made, StepCall};
+use crate::provider::{Made, Says, StepCall};
 use crate::session::{Applied, Looked, Undone};
 
 impl Tailscale {
@@ -73,7 +73,7 @@ impl Tailscale {
     }
 
     /// Waits until the router has joined, and sees that it may be let in.
-    pub(super) async fn await_router(&self, action: &Action) -> Applied {
+    pub(super) async fn await_router(&self, action: &Action, says: &Says) -> Applied {
         let control = match self.control(action).await {
             Ok(control) => control,
             Err(why) => return Applied::Refused(why),
@@ -84,9 +84,9 @@ impl Tailscale {
             {
                 Ok((Some(device), 0)) => break device,
                 Ok((Some(_), _)) => return Applied::Unknown(TWO_OF_A_NAME.to_owned()),
-                Ok((None, _)) => {}
+                Ok((None, _)) => says.say(NOT_JOINED),
                 // It is asked again; the time of the step is limited.
-                Err(why) => tracing::debug!(%why, "the nodes of a tailnet cannot be listed"),
+                Err(why) => says.say(format!("the nodes of the tailnet cannot be listed: {why}")),
             }
             self.around.pace.pause(pauses.next()).await;
         };
@@ -320,6 +320,7 @@ impl Pauses {
     }
 }
 
+const NOT_JOINED: &str = "the router is started and has not joined the tailnet yet";
 const TWO_OF_A_NAME: &str = "two nodes with the router's tag call themselves by its name, so that nobody \
                              can tell which is the router";
 const ROUTER: &str = "router's node";

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Tailscale;
 use super::node::reads::{is_route_here, leads_to, not_joined};
 use super::node::{
-    BackendState, Daemon, DialTrouble, HOST_SOCKETS, Host, Joining, LocalApi, Tailscaled,
+    BackendState, Daemon, DialTrouble, HOST_SOCKETS, Host, Joining, LocalApi, Status, Tailscaled,
 };
 use super::nodes::router;
 use super::steps::{self, Action, Does, artifact, id_of, made, own_node};
@@ -135,8 +135,8 @@ impl Tailscale {
     }
 
     /// Waits until the route leads to the router from this side.
-    pub(super) async fn see_route(&self, action: &Action, steps: &[Made]) -> Applied {
-        let (route, router) = match (steps::route(steps), router(steps)) {
+    pub(super) async fn see_route(&self, action: &Action, call: StepCall<'_>) -> Applied {
+        let (route, router) = match (steps::route(call.steps), router(call.steps)) {
             (Ok(route), Some(router)) => (route, router),
             (Err(why), _) => return Applied::Refused(why),
             (_, None) => return Applied::Refused("the router is not known".to_owned()),
@@ -155,10 +155,14 @@ impl Tailscale {
             missing = match api.status().await {
                 Ok(status) => match is_route_here(&status, &router, &route.prefix) {
                     Ok(()) => return Applied::Applied(None),
+                    Err(_) if is_on_tailnet(&status) && status.peer(&router).is_none() => {
+                        unseen(action, call.steps)
+                    }
                     Err(missing) => missing,
                 },
                 Err(error) => error.to_string(),
             };
+            call.says.say(missing.as_str());
             self.around.pace.pause(LOOK_AGAIN_IN).await;
         }
         Applied::Refused(missing)
@@ -208,6 +212,30 @@ impl Tailscale {
         let ca_file = action.tailnet.ca_file.clone().or_else(|| self.around.trust.ca_file.clone());
         Tailscaled::installed(self.around.variables.clone(), ca_file)
     }
+}
+
+/// Why this side's node does not see a router that has joined, as far as that can be known.
+fn unseen(action: &Action, steps: &[Made]) -> String {
+    let (tag, target) = (&action.operator_tag, action.address);
+    let seen = "the router has joined, but this side's node does not see it:";
+    match (made(steps, Does::EditPolicy), action.data_path) {
+        (Some(_), _) => format!(
+            "{seen} the rule that lets `{tag}` reach {target} is in the policy file, and the node \
+             does not know it yet"
+        ),
+        (None, DataPath::Node) => format!(
+            "{seen} no rule of the policy file lets `{tag}` reach {target}, or the node does not know \
+             it yet; add a rule, or set `edit-policy = true`"
+        ),
+        (None, DataPath::Host) => format!(
+            "{seen} no rule of the policy file lets this host's node reach {target}, or the node does \
+             not know it yet; add a rule for it"
+        ),
+    }
+}
+
+fn is_on_tailnet(status: &Status) -> bool {
+    not_joined(status).is_none() && !status.this.as_ref().is_some_and(|this| this.expired)
 }
 
 /// The session's node.

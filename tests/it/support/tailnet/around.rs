@@ -16,7 +16,7 @@ use breakglass::process::Variables;
 use breakglass::provider::key::Key;
 use breakglass::provider::pace::Pace;
 use breakglass::provider::tailscale::{Surroundings, Tailscale};
-use breakglass::provider::{Made, Order, Provider as _, StepCall, UNHEARD};
+use breakglass::provider::{Made, Order, Provider as _, Says, StepCall};
 use breakglass::session::{Applied, Carrier, Looked, PlannedStep, Session, Undone};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -107,6 +107,8 @@ pub struct Played {
     pub offers: Vec<String>,
     /// It says what it offers as it joins.
     pub offers_at_once: bool,
+    /// Where its steps say what they wait for.
+    pub says: Says,
     dir: PathBuf,
     provider: Mutex<Arc<Tailscale>>,
     made: Mutex<Vec<Made>>,
@@ -134,6 +136,7 @@ impl Played {
             joins: true,
             offers: vec![],
             offers_at_once: true,
+            says: Says::to(0, tokio::sync::mpsc::channel(1).0),
             dir: dir.to_owned(),
             provider: Mutex::new(provider),
             made: Mutex::new(made),
@@ -239,7 +242,7 @@ impl Played {
             step,
             artifact,
             steps,
-            says: &UNHEARD,
+            says: &self.says,
         }
     }
 }

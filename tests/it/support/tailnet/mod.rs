@@ -64,6 +64,8 @@ pub struct Switches {
     pub comment_trap: CommentTrap,
     /// What a valid policy file is warned of: whom, and why.
     pub warnings: Vec<(String, String)>,
+    /// No rule of the policy file lets this side's node reach a router, so it sees none.
+    pub hides_routers: bool,
     /// So many seconds the header `Date` is ahead.
     pub date_skew_seconds: i64,
     /// How long an ephemeral device stays after it was last seen; 30 to 60 minutes.
@@ -91,6 +93,7 @@ impl Default for Switches {
             tells_tags: true,
             comment_trap: CommentTrap::InJson,
             warnings: vec![],
+            hides_routers: false,
             date_skew_seconds: 0,
             ephemeral_lag: Span::from_minutes(45),
             devices_listed_after: Span::ZERO,

@@ -126,7 +126,8 @@ impl Inner {
         let Some(this) = joined.as_ref().and_then(|node| tailnet.device(node)) else {
             return json!({ "Version": "1.102.5", "BackendState": "NeedsLogin" });
         };
-        let peers = tailnet.nodes().into_iter().filter(|node| *node != this.node_id);
+        let hidden = tailnet.switches.hides_routers;
+        let peers = tailnet.nodes().into_iter().filter(|node| !hidden && *node != this.node_id);
         let peers = peers.filter_map(|node| Some((node.clone(), seen(&tailnet, &node)?)));
         json!({
             "Version": "1.102.5",
