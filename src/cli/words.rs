@@ -179,6 +179,9 @@ pub(super) fn exit_card(view: &SessionView, terminal: Terminal) -> String {
         let artifact = terminal.text(&owed.artifact);
         lines.push_str(&format!("  {}. {artifact}\n", at + 1));
         lines.push_str(&format!("     tried: {}\n", terminal.text(&owed.tried)));
+        if let Some(words) = &owed.words {
+            lines.push_str(&format!("     by hand: {}\n", terminal.text(words)));
+        }
         for command in &owed.commands {
             lines.push_str(&format!("     $ {}\n", terminal.text(command)));
         }

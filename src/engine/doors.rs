@@ -62,6 +62,7 @@ pub fn endpoint_step(
         settle: Span::ZERO,
         timeout: Span::from_seconds(5),
         by_hand: vec![],
+        in_words: None,
     })
 }
 

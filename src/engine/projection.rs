@@ -163,6 +163,7 @@ fn exit_lines(session: &Session) -> Vec<ExitLine> {
             artifact: card.artifact,
             tried: card.tried,
             commands: card.commands,
+            words: card.words,
         })
         .collect()
 }

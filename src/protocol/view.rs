@@ -430,6 +430,9 @@ pub struct ExitLine {
     pub tried: String,
     /// The exact commands, every word quoted, without a secret.
     pub commands: Vec<String>,
+    /// What is to be known for them, or done where there is none, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// Bytes and connections of one session.

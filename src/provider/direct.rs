@@ -84,6 +84,7 @@ impl Provider for Direct {
             settle: Span::ZERO,
             timeout: CONNECT_TIMEOUT + Span::from_seconds(1),
             by_hand: vec![],
+            in_words: None,
         }])
     }
 

@@ -15,6 +15,8 @@ pub struct Card {
     pub tried: String,
     /// The exact commands, every word quoted.
     pub commands: Vec<String>,
+    /// What is to be known for them, or done where there is none, in words.
+    pub words: Option<String>,
 }
 
 /// Returns a card for each removal that is owed; nothing while all goes well.
@@ -32,7 +34,8 @@ fn card(step: &Step) -> Card {
     let problem = step.problem.as_deref().unwrap_or("it was still there afterwards");
     let tried = format!("{} times; {}", step.tries, text::shown(problem));
     let commands = commands(&step.planned.by_hand, step.made.as_ref());
-    Card { artifact, tried, commands }
+    let words = step.planned.in_words.clone();
+    Card { artifact, tried, commands, words }
 }
 
 /// Returns commands as they are typed: every word quoted, what is known of the artifact filled in. One

@@ -51,6 +51,9 @@ pub struct PlannedStep {
     /// The commands that remove it by hand, word by word. `{name}` stands for the artifact's name
     /// and `{key}` for `key` in its details.
     pub by_hand: Vec<Vec<String>>,
+    /// What is to be known for these commands, or what is to be done where no command does it, in words.
+    #[serde(default)]
+    pub in_words: Option<String>,
 }
 
 /// Who carries a step out.

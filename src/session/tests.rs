@@ -151,6 +151,7 @@ fn step(needs: &[StepIndex]) -> PlannedStep {
         settle: SETTLE,
         timeout: Span::from_seconds(10),
         by_hand: vec![vec!["net".to_owned(), "delete".to_owned(), "{name}".to_owned()]],
+        in_words: Some("on the host of the network".to_owned()),
     }
 }
 

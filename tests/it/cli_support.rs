@@ -535,6 +535,7 @@ fn exit_card(id: SessionId, state: SessionState) -> Vec<ExitLine> {
         artifact: format!("device {marker}"),
         tried: "3 times; the provider answers 503".into(),
         commands: vec![format!("tailscale-admin delete {marker}")],
+        words: None,
     }]
 }
 

@@ -80,6 +80,7 @@ impl Provider for Routed {
             settle: Span::ZERO,
             timeout: Span::from_seconds(60),
             by_hand: vec![],
+            in_words: None,
         };
         let is_mute = order.target.address.port() == MUTE;
         let check = PlannedStep {

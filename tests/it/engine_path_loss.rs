@@ -103,6 +103,7 @@ impl Provider for Line {
             settle: Span::ZERO,
             timeout: Span::from_seconds(5),
             by_hand: vec![],
+            in_words: None,
         }])
     }
     async fn apply(&self, _: StepCall<'_>) -> Applied {

@@ -102,6 +102,7 @@ impl Provider for Breaks {
             settle: Span::ZERO,
             timeout: Span::from_seconds(5),
             by_hand: vec![],
+            in_words: None,
         }])
     }
     async fn apply(&self, _: StepCall<'_>) -> Applied {

@@ -65,6 +65,7 @@ impl Provider for Office {
             settle: Span::ZERO,
             timeout: Span::from_seconds(60),
             by_hand: vec![],
+            in_words: None,
         }])
     }
     async fn changes(&self, _: &Order) -> Result<Vec<String>, String> {

@@ -260,6 +260,7 @@ fn dress(view: &mut SessionView) {
                     "tailscale-admin device rm bg-abc567-07070707-691f3d58".into(),
                     "ssh router.acme 'systemctl stop bg-abc567-07070707-691f3d58'".into(),
                 ],
+                words: None,
             }];
         }
     }

@@ -14,7 +14,10 @@ use breakglass::tui::model::{Link, Tab};
 use breakglass::tui::msg::{Effect, Leave, Msg, Purpose};
 use breakglass::tui::update::update;
 
-use crate::tui_models::{NOW, Stage, path_direct, session, session_id, snapshot, target, targets};
+use crate::tui_gallery::{drawn, text};
+use crate::tui_models::{
+    LOOK, NOW, Stage, path_direct, session, session_id, snapshot, target, targets,
+};
 use crate::tui_people::me;
 
 fn two() -> Stage {
@@ -243,4 +246,14 @@ fn a_key_keeps_a_sign_in_alive_once_a_minute() {
     assert_eq!(heard, [false, true, false, false, true]);
     let late = update(&mut stage.model, Msg::Tick(NOW + Span::from_seconds(999)));
     assert!(!late.contains(&in_use), "time alone is no use");
+}
+
+#[test]
+fn what_no_command_removes_is_on_the_exit_card_in_words() {
+    let mut owed = session(2, "billing-db", SessionState::CleanupOwed);
+    owed.exit_card[0].commands.clear();
+    owed.exit_card[0].words = Some("remove the lines from the policy file".into());
+    let stage = Stage::with(vec![owed]).key(Key::Enter);
+    let shown = text(&drawn(&stage.model, (80, 24), LOOK));
+    assert!(shown.contains("  by hand   remove the lines from the policy file"), "{shown}");
 }

@@ -99,6 +99,7 @@ impl Flavour {
                 settle: if part.leaves().is_some() { world.pace().settle } else { Span::ZERO },
                 timeout: world.pace().timeout,
                 by_hand: part.leaves().map(|_| remove.to_vec()).into_iter().collect(),
+                in_words: None,
             })
         };
         self.sketches().iter().map(step).collect()

@@ -98,6 +98,7 @@ pub(super) fn plan(
         settle: SETTLE,
         timeout: CONNECT_MAX,
         by_hand: by_hand("{name}", "{folder}"),
+        in_words: None,
     };
     let check = PlannedStep {
         label: format!("check that {target} answers through it"),
@@ -110,6 +111,7 @@ pub(super) fn plan(
         settle: Span::ZERO,
         timeout: CHECK_MAX,
         by_hand: vec![],
+        in_words: None,
         ..step.clone()
     };
     Ok(vec![step, check])

@@ -16,6 +16,7 @@
 //! how a policy file is edited ([`policy`]), and how the router is started (the launchers).
 
 mod api;
+mod by_hand;
 mod keys;
 mod node;
 mod nodes;
@@ -216,11 +217,11 @@ impl Provider for Tailscale {
 
     fn plan(&self, order: &Order) -> Result<Vec<PlannedStep>, ProviderError> {
         let gone = || format!("the provider `{}` is not in the configuration", self.id);
-        let planned = self
-            .setup
-            .as_ref()
-            .ok_or_else(gone)
-            .and_then(|setup| steps::plan(&self.id, setup, &self.around.dir, order));
+        let backups = self.around.backups.join(self.id.as_str());
+        let planned =
+            self.setup.as_ref().ok_or_else(gone).and_then(|setup| {
+                steps::plan(&self.id, setup, (&self.around.dir, &backups), order)
+            });
         planned.map_err(|why| ProviderError::CannotCarry { provider: self.id.clone(), why })
     }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::by_hand::{commands, in_words};
 use super::route::Route;
 use crate::domain::artifact::{Artifact, Marker};
 use crate::domain::id::ProviderId;
@@ -142,12 +143,12 @@ pub(super) fn id_of(artifact: Option<&Artifact>) -> Option<&str> {
 pub(super) fn plan(
     id: &ProviderId,
     setup: &TailscaleSetup,
-    dir: &Path,
+    (dir, backups): (&Path, &Path),
     order: &Order,
 ) -> Result<Vec<PlannedStep>, String> {
     let launcher = launcher(order)?;
     let action = action(setup, dir, order)?;
-    let mut steps = Steps { id, action: &action, list: vec![] };
+    let mut steps = Steps { id, action: &action, backups, list: vec![] };
     let own = setup.data_path == DataPath::Node;
 
     let choose = steps.add(Does::ChooseRoute, &[])?;
@@ -232,6 +233,8 @@ pub(super) fn action(setup: &TailscaleSetup, dir: &Path, order: &Order) -> Resul
 struct Steps<'a> {
     id: &'a ProviderId,
     action: &'a Action,
+    /// Where the copies of this provider's policy file are kept.
+    backups: &'a Path,
     list: Vec<PlannedStep>,
 }
 
@@ -254,7 +257,8 @@ impl Steps<'_> {
             undo_after: None,
             settle: settle(does),
             timeout: timeout(does),
-            by_hand: by_hand(&action),
+            by_hand: commands(&action),
+            in_words: in_words(&action, self.backups),
             action: serde_json::to_value(action).map_err(|error| error.to_string())?,
         });
         Ok(self.list.len() - 1)
@@ -277,6 +281,7 @@ impl Steps<'_> {
             // Both are the launcher's to say.
             expires: None,
             by_hand: vec![],
+            in_words: None,
             lives: Lives::InTheWorld,
             remade: false,
             waits: false,
@@ -376,59 +381,6 @@ const fn timeout(does: Does) -> Span {
     }
 }
 
-/// How it is removed by hand. A key is named by what the environment of whoever does it holds.
-fn by_hand(action: &Action) -> Vec<Vec<String>> {
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    // The id is the server's word, so it is no part of what a shell reads; and the key is in no
-    // argument, which others could read.
-    let ask = |method: &str, before: &str, after: &str, body: &str| -> Vec<String> {
-        let line = format!(
-            "printf 'Authorization: Bearer %s\\n' \"$TS_API_KEY\" | \
-             curl -fsS -X {method} -H @- {body}'{}/api/v2/{before}'\"$1\"'{after}'",
-            action.tailnet.api()
-        );
-        ["sh", "-c", &line, "sh", "{id}"].map(ToOwned::to_owned).into()
-    };
-    let is_headscale = action.tailnet.server.is_some();
-    match action.does {
-        Does::RouterKey | Does::OperatorKey if is_headscale => {
-            vec![words(&["headscale", "preauthkeys", "delete", "--id", "{id}"])]
-        }
-        Does::RouterKey | Does::OperatorKey => {
-            let tailnet = action.tailnet.name.as_ref().map_or("-", |name| name.as_str());
-            vec![ask("DELETE", &format!("tailnet/{tailnet}/keys/"), "", "")]
-        }
-        Does::AwaitRouter | Does::Join if is_headscale => {
-            vec![words(&["headscale", "nodes", "delete", "--identifier", "{id}"])]
-        }
-        Does::AwaitRouter | Does::Join => vec![ask("DELETE", "device/", "", "")],
-        Does::ApproveRoute if is_headscale => {
-            vec![words(&[
-                "headscale",
-                "nodes",
-                "approve-routes",
-                "--identifier",
-                "{id}",
-                "--routes",
-                "",
-            ])]
-        }
-        Does::ApproveRoute => {
-            let body = "-H 'Content-Type: application/json' -d '{\"routes\":[]}' ";
-            vec![ask("POST", "device/", "/routes", body)]
-        }
-        Does::StartNode => by_hand_of_node(&action.folder),
-        Does::ChooseRoute | Does::EditPolicy | Does::SeeRoute | Does::Check => vec![],
-    }
-}
-
-/// How a node of this side is removed by hand.
-pub(super) fn by_hand_of_node(folder: &Path) -> Vec<Vec<String>> {
-    let folder = folder.to_string_lossy();
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    vec![words(&["pkill", "-f", "--", &folder]), words(&["rm", "-rf", "--", &folder])]
-}
-
 /// What a router is, and how it is told what to do. What it advertises is known only once the route is
 /// chosen, so it is given with the key.
 fn router(setup: &TailscaleSetup, marker: &Marker, ends_at: Timestamp) -> LaunchSpec {
@@ -499,41 +451,8 @@ const SCRIPT: &str = include_str!("router.sh");
 
 #[cfg(test)]
 mod tests {
+    use super::super::by_hand::tests::action;
     use super::*;
-
-    fn action(does: Does, server: Option<&str>) -> Action {
-        Action {
-            does,
-            tailnet: Tailnet {
-                server: server.map(|url| url.parse().unwrap()),
-                ..Tailnet::default()
-            },
-            data_path: DataPath::Node,
-            address: "10.1.1.16".parse().unwrap(),
-            port: 5432,
-            is_shared: false,
-            router_tag: Tag::router(),
-            operator_tag: Tag::operator(),
-            name: "bg-abc567-09090909-691f3d58".to_owned(),
-            folder: "/run/bg/ts/09090909".into(),
-            needed_until: Timestamp::from_millis(1_763_655_000_000),
-        }
-    }
-
-    #[test]
-    fn no_word_of_a_server_is_read_by_a_shell() {
-        let all =
-            [Does::RouterKey, Does::OperatorKey, Does::AwaitRouter, Does::Join, Does::ApproveRoute];
-        for does in all {
-            for server in [None, Some("https://hs.example.com")] {
-                for words in by_hand(&action(does, server)) {
-                    let ids: Vec<_> = words.iter().filter(|word| word.contains("{id}")).collect();
-                    assert_eq!(ids, ["{id}"], "{words:?}");
-                }
-            }
-        }
-        insta::assert_snapshot!(by_hand(&action(Does::ApproveRoute, None))[0].join(" "), @r#"sh -c printf 'Authorization: Bearer %s\n' "$TS_API_KEY" | curl -fsS -X POST -H @- -H 'Content-Type: application/json' -d '{"routes":[]}' 'https://api.tailscale.com/api/v2/device/'"$1"'/routes' sh {id}"#);
-    }
 
     #[test]
     fn a_key_says_whose_it_is_within_what_a_description_holds() {

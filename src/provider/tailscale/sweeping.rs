@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::Tailscale;
 use super::api::Device;
+use super::by_hand::commands_of_node;
 use super::keys::undone;
 use super::node::Daemon;
-use super::steps::{by_hand_of_node as by_hand, mark};
+use super::steps::mark;
 use crate::domain::artifact::{Artifact, Marked, Marker};
 use crate::domain::id::InstallationId;
 use crate::provider::left;
@@ -26,7 +27,7 @@ impl Tailscale {
             let details = json!({ "folder": folder });
             let artifact =
                 Artifact { kind: LOCAL.to_owned(), name: format!("{marker} here"), details };
-            Marked { by_hand: by_hand(&folder), marker, artifact }
+            Marked { by_hand: commands_of_node(&folder), marker, artifact }
         });
         let mut found: Vec<Marked> = here.collect();
         let Some(setup) = &self.setup else { return Ok(found) };

@@ -200,6 +200,7 @@ impl Steps<'_> {
             settle: settle(does),
             timeout: timeout(does),
             by_hand: by_hand(&action),
+            in_words: None,
             action: serde_json::to_value(action).map_err(|error| error.to_string())?,
         });
         Ok(self.list.len() - 1)
@@ -222,6 +223,7 @@ impl Steps<'_> {
             // Both are the launcher's to say.
             expires: None,
             by_hand: vec![],
+            in_words: None,
             lives: Lives::InTheWorld,
             remade: false,
             waits: false,

@@ -204,7 +204,8 @@ fn exit_card(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     for line in &session.exit_card {
         lines.extend(labelled("may exist", Tone::Strong, &line.artifact, width));
         lines.extend(labelled("tried", Tone::Body, &line.tried, width));
-        for (number, command) in line.commands.iter().enumerate() {
+        let by_hand = line.words.iter().chain(&line.commands);
+        for (number, command) in by_hand.enumerate() {
             let label = if number == 0 { "by hand" } else { "" };
             lines.extend(labelled(label, Tone::Strong, command, width));
         }

@@ -86,6 +86,7 @@ pub fn step(what: &str, needs: &[StepIndex]) -> PlannedStep {
         settle: SETTLE,
         timeout: Span::from_seconds(10),
         by_hand: vec![vec!["net".to_owned(), "delete".to_owned(), "{name}".to_owned()]],
+        in_words: None,
     }
 }
 
