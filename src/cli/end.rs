@@ -5,8 +5,10 @@ use clap::Args;
 use super::docs::SessionDoc;
 use super::follow::Follow;
 use super::opening::{self, Opened};
-use super::{Context, ask, find, words};
+use super::person::{self, Stop};
+use super::{Context, ask, find, vault, words};
 use crate::domain::time::Span;
+use crate::domain::vault::UNLOCK;
 use crate::error::{Kind, Report};
 use crate::protocol::{
     Command, EngineHandle, SessionQuery, SessionState, SessionView, StepProgress, StepView,
@@ -147,22 +149,34 @@ pub(super) async fn extend(args: &ExtendArgs, context: &mut Context<'_>) -> Resu
 }
 
 pub(super) async fn retry(args: &RetryArgs, context: &mut Context<'_>) -> Result<u8, Report> {
+    person::end(try_again(args, context).await)
+}
+
+async fn try_again(args: &RetryArgs, context: &mut Context<'_>) -> Result<u8, Stop> {
     let engine = context.engines.attach_or_start().await?;
     let before = find::session(&engine, &args.id).await?;
     if before.state != SessionState::CleanupOwed {
         let id = before.id.short();
         return Err(Report::new(Kind::Usage, format!("session {id} owes nothing"))
             .because(format!("it is {}", before.state))
-            .hint(format!("breakglass show {id}")));
+            .hint(format!("breakglass show {id}"))
+            .into());
     }
-    let command = Command::Retry { session: before.id };
-    let followed = Follow::after(context.engines, engine, command).await?;
+    let asking = async || ask::session(&engine, Command::Retry { session: before.id }).await;
+    vault::with_open(&engine, context, asking).await?;
+    let followed = Follow::of(context.engines, engine, before.id).await?;
     let mut opened = Opened::known(&before, followed, context)?;
     while !was_tried(&before, &opened.view) {
         opened.wait(context).await?;
     }
     print_outcome(&[&opened.view], false, &opened, context)?;
-    opening::verdict(&opened.view)
+    let id = opened.view.id.short();
+    let again = "it is tried again by itself; what is on the exit card can be done by hand";
+    let verdict = opening::verdict(&opened.view);
+    Ok(verdict.map_err(|report| match &report.hint {
+        Some(hint) if hint.starts_with(UNLOCK) => report,
+        _ => report.hint(format!("{again}: breakglass show {id}")),
+    })?)
 }
 
 /// True when everything that was owed is gone, or was tried once more.

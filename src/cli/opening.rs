@@ -8,6 +8,7 @@ use super::progress::Progress;
 use super::signals::Caught;
 use super::{Context, ask, vault, words};
 use crate::domain::request::{AGREE, OpenRequest};
+use crate::domain::vault::UNLOCK;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, Notice, SessionState, SessionView, Severity, Traffic};
 
@@ -278,7 +279,9 @@ pub(super) fn verdict(view: &SessionView) -> Result<u8, Report> {
     for owed in &view.exit_card {
         report = report.because(format!("{}: {}", owed.artifact, owed.tried));
     }
-    Err(report.hint(format!("breakglass retry {id}")))
+    let needs_vault = view.exit_card.iter().any(|owed| owed.tried.contains(UNLOCK));
+    let first = if needs_vault { format!("{UNLOCK}; then ") } else { String::new() };
+    Err(report.hint(format!("{first}breakglass retry {id}")))
 }
 
 /// Says why a session that should be Active is not.

@@ -17,6 +17,7 @@ use crate::domain::id::{ProviderId, SessionId};
 use crate::domain::request::OpenRequest;
 use crate::domain::role::Ability;
 use crate::domain::text;
+use crate::domain::vault::UNLOCK;
 use crate::error::{Kind, Report};
 use crate::protocol::{Command, Mode, Origin, Reply, SessionState, SessionView, SignInAsk};
 use crate::session::{EndReason, Entry, Fact, Session};
@@ -40,10 +41,10 @@ pub(super) fn serve(
         Command::Open(request) => open(state, request, who, reply),
         Command::End { session, reason } => end(state, session, reason, &caller, reply),
         Command::Extend { session, by } => {
-            order(state, session, &caller, reply, |reply| Order::Extend { by, who, reply });
+            order(state, session, &caller, (None, reply), |reply| Order::Extend { by, who, reply });
         }
         Command::Retry { session } => {
-            order(state, session, &caller, reply, |reply| Order::Retry { who, reply });
+            retry(state, session, &caller, reply);
         }
         Command::EndAll => end_all(state, &caller, reply),
         Command::Providers => answer(reply, Ok(Reply::Providers(state.provider_views()))),
@@ -149,6 +150,16 @@ fn open(state: &mut State, request: OpenRequest, who: Who, reply: Answer) {
     });
 }
 
+/// Tries what a session owes at once. Where the vault that holds its provider's key is not open, that
+/// comes first: every try would be in vain.
+fn retry(state: &mut State, id: SessionId, caller: &Caller, reply: Answer) {
+    let seen = state.known(id).filter(|view| caller.sees(view));
+    let owed = seen.filter(|view| view.state == SessionState::CleanupOwed);
+    let needs = owed.map(|view| view.path.provider.clone());
+    let who = Who::from(caller);
+    order(state, id, caller, (needs, reply), |reply| Order::Retry { who, reply });
+}
+
 /// Ends a session of somebody who may have none any more.
 fn lost(who: Who) -> Order {
     let detail = Some("the operator may open no sessions any more".to_owned());
@@ -163,7 +174,7 @@ fn end(state: &mut State, id: SessionId, reason: Option<String>, caller: &Caller
         if by_themselves { EndReason::EndedByOperator } else { EndReason::EndedByAdmin };
     let detail = reason.map(|text| text::shown(text.trim()));
     let detail = detail.filter(|text| !text.is_empty());
-    order(state, id, caller, reply, |reply| Order::End {
+    order(state, id, caller, (None, reply), |reply| Order::End {
         reason: end_reason,
         detail,
         who,
@@ -204,7 +215,7 @@ fn order(
     state: &mut State,
     id: SessionId,
     caller: &Caller,
-    reply: Answer,
+    (needs, reply): (Option<ProviderId>, Answer),
     make: impl FnOnce(super::interpreter::Answer) -> Order,
 ) {
     let seen = state.known(id).filter(|view| caller.sees(view));
@@ -214,7 +225,14 @@ fn order(
     };
     let (done, outcome) = oneshot::channel();
     let (mailbox, order) = (live.mailbox.clone(), make(done));
+    let shared = Arc::clone(&state.shared);
     state.tasks.spawn(async move {
+        if let Some(provider) = needs
+            && let Err(closed) = people::vault_open_for(&shared, &provider).await
+            && closed.hint.as_ref().is_some_and(|hint| hint.starts_with(UNLOCK))
+        {
+            return answer(reply, Err(closed));
+        }
         if mailbox.send(order).await.is_err() {
             return answer(reply, Err(no_such_session(id)));
         }

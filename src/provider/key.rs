@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::domain::id::{ProviderId, SecretName};
 use crate::domain::provider::unbind_key;
 use crate::domain::secret::Secret;
-use crate::vault::Vault;
+use crate::domain::vault::UNLOCK;
+use crate::vault::{Vault, VaultError};
 
 /// Where the key of a provider is.
 #[derive(Clone)]
@@ -37,8 +38,9 @@ impl Key {
             Self::Given(key) => return Ok(Some(key.clone())),
             Self::InVault { vault, name, is_for } => (vault, name, is_for),
         };
-        let kept = vault.get(name).await.map_err(|error| {
-            format!("its key cannot be had: {error}; unlock the vault and try again")
+        let kept = vault.get(name).await.map_err(|error| match error {
+            VaultError::Locked => format!("the key of `{id}` is in the locked vault: {UNLOCK}"),
+            error => format!("the key of `{id}` cannot be had: {error}"),
         })?;
         let kept = kept.ok_or_else(|| {
             format!("its key is not in the vault; give it: `breakglass providers rotate-key {id}`")

@@ -14,6 +14,8 @@ pub struct Step {
     pub status: Status,
     /// How often its removal was tried without being seen to work.
     pub tries: u32,
+    /// How many of these were since somebody asked for another try: pauses grow with them.
+    vain: u32,
     /// The last thing that went wrong with it, in words.
     pub problem: Option<String>,
     /// When it was begun.
@@ -103,6 +105,7 @@ impl Step {
             planned,
             status: Status::Untouched,
             tries: 0,
+            vain: 0,
             problem: None,
             started_at: None,
             finished_at: None,
@@ -195,11 +198,11 @@ impl Step {
             Fact::OutcomeUnknown { why, .. } => self.problem = Some(why.clone()),
             Fact::LookFailed { why, .. } => {
                 self.problem = Some(why.clone());
-                self.tries = self.tries.saturating_add(u32::from(ending));
+                self.count_try(u32::from(ending));
             }
             Fact::UndoSent { problem, .. } => {
-                self.tries = self.tries.saturating_add(1);
-                if problem.is_some() {
+                self.count_try(1);
+                if problem.is_some() || self.problem.as_deref() == Some(AGAIN) {
                     self.problem.clone_from(problem);
                 }
             }
@@ -235,7 +238,7 @@ impl Step {
                 }
             }
             (Status::Unsure { .. }, Fact::StepFound { .. }) => {
-                Status::Applied { undo_at: at + pause(self.tries) }
+                Status::Applied { undo_at: at + pause(self.vain) }
             }
             (Status::Unsure { settled_at, .. }, Fact::StepAbsent { .. }) if at >= *settled_at => {
                 absent
@@ -245,7 +248,8 @@ impl Step {
                 Status::Unsure { settled_at: *settled_at, look_at, looks: looks + 1 }
             }
             (Status::Unsure { settled_at, looks, .. }, Fact::LookFailed { .. }) => {
-                let wait = if ending { pause(self.tries + 1) } else { look_pause(*looks) };
+                let wait =
+                    if ending { pause(self.vain.saturating_add(1)) } else { look_pause(*looks) };
                 let look_at = at + wait;
                 Status::Unsure { settled_at: *settled_at, look_at, looks: looks + 1 }
             }
@@ -293,7 +297,7 @@ impl Step {
             // The undo may have been heard or not; it is sent again, which does no harm.
             Status::UndoStarted => Status::Applied { undo_at: at },
             // What waited for a better moment is tried at once: the wait may be long over.
-            _ => return self.retry(at),
+            _ => return self.come_forward(at),
         };
         self.set(status);
     }
@@ -309,8 +313,23 @@ impl Step {
         }
     }
 
-    /// Takes in that somebody wants what is owed tried at once.
+    const fn count_try(&mut self, tries: u32) {
+        self.tries = self.tries.saturating_add(tries);
+        self.vain = self.vain.saturating_add(tries);
+    }
+
+    /// Takes in that somebody wants what is owed tried at once: the pauses begin anew, and what was in
+    /// the way before is no answer to that.
     pub(super) fn retry(&mut self, at: Timestamp) {
+        if self.is_owed() {
+            self.problem = Some(AGAIN.to_owned());
+        }
+        self.vain = 0;
+        self.come_forward(at);
+    }
+
+    /// What waits for a better moment does not wait any longer.
+    fn come_forward(&mut self, at: Timestamp) {
         match &mut self.status {
             Status::Applied { undo_at } => *undo_at = at.min(*undo_at),
             Status::Unsure { look_at, .. } => *look_at = at.min(*look_at),
@@ -403,6 +422,8 @@ const HELD: Span = Span::from_minutes(1);
 /// How many losses of a step are kept.
 const LOSSES_KEPT: usize = 16;
 
+/// What stands in the place of an earlier reason until the new try has one.
+const AGAIN: &str = "it is tried again now";
 const GONE: &str = "it is gone";
 
 /// How long to wait after so many looks that proved nothing.

@@ -213,8 +213,19 @@ async fn retry_that_fails_once_more_is_exit_6() {
     out|      $ tailscale-admin delete bg-abc567-55667788-691f3d58
     err| cleanup owed: session 55667788 to `orders-db` is not proven gone
     err|   because: device bg-abc567-55667788-691f3d58: 3 times; the provider answers 503
-    err|   hint: breakglass retry 55667788
+    err|   hint: it is tried again by itself; what is on the exit card can be done by hand: breakglass show 55667788
     ");
+}
+
+#[tokio::test]
+async fn what_no_command_removes_is_on_the_exit_card_in_words() {
+    let mut view = tried(4, StepProgress::Owed);
+    let words = "remove the lines with `tag:breakglass-operator-55667788` from the policy file";
+    view.exit_card[0].commands.clear();
+    view.exit_card[0].words = Some(words.into());
+    let ran = retries(vec![view]).run(&["retry", "5566"]).await;
+    assert!(ran.to_string().contains(&format!("out|      by hand: {words}\n")), "{ran}");
+    assert!(!ran.to_string().contains("$ "), "{ran}");
 }
 
 #[tokio::test]

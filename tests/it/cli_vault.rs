@@ -6,9 +6,9 @@ use breakglass::cli::output::Terminal;
 use breakglass::domain::secret::Secret;
 use breakglass::domain::vault::VaultState;
 use breakglass::error::{Kind, Report};
-use breakglass::protocol::{Command, Reply, VaultAsk};
+use breakglass::protocol::{Command, Reply, SessionState, SessionView, VaultAsk};
 
-use crate::cli_support::{Cli, World, engine, usual};
+use crate::cli_support::{Cli, World, engine, session, usual};
 
 /// An engine that does as an Owner asks, with a vault in this state.
 fn vault(state: VaultState) -> Cli {
@@ -100,17 +100,40 @@ fn guarded(state: VaultState) -> Cli {
             Ok(Reply::Vault(world.vault.clone()))
         }
         Command::Vault(VaultAsk::Status) => Ok(Reply::Vault(world.vault.clone())),
-        Command::Open(_) | Command::ValidateProvider { .. } => Err(match world.vault.state {
-            VaultState::Locked => Report::new(Kind::Unavailable, "the vault is locked")
-                .because("the key of the provider `lab` lies in it")
-                .hint("breakglass vault unlock"),
-            VaultState::Absent => Report::new(Kind::Unavailable, "the vault is not made yet")
-                .hint("breakglass vault unlock makes it"),
-            VaultState::Open => Report::new(Kind::Denied, "asked again"),
-        }),
+        Command::Open(_) | Command::ValidateProvider { .. } | Command::Retry { .. } => {
+            Err(match world.vault.state {
+                VaultState::Locked => Report::new(Kind::Unavailable, "the vault is locked")
+                    .because("the key of the provider `lab` lies in it")
+                    .hint("breakglass vault unlock"),
+                VaultState::Absent => Report::new(Kind::Unavailable, "the vault is not made yet")
+                    .hint("breakglass vault unlock makes it"),
+                VaultState::Open => Report::new(Kind::Denied, "asked again"),
+            })
+        }
         other => world.usual(other),
     })
     .world(move |world| world.vault.state = state)
+}
+
+fn owed() -> SessionView {
+    session(SessionState::CleanupOwed)
+}
+
+#[tokio::test]
+async fn what_is_owed_for_want_of_the_vault_is_finished_by_opening_it_first() {
+    let mut view = owed();
+    view.exit_card[0].tried =
+        "4 times; the key of `lab` is in the locked vault: breakglass vault unlock".into();
+    let ended = engine(move |world: &mut World, command| match command {
+        Command::End { .. } => {
+            world.put(view.clone());
+            Ok(Reply::Session(Box::new(view.clone())))
+        }
+        other => world.usual(other),
+    });
+    let ran = ended.knowing([session(SessionState::Active)]).run(&["end", "5566"]).await;
+    let hint = "hint: breakglass vault unlock; then breakglass retry 55667788";
+    assert!(ran.to_string().contains(hint), "{ran}");
 }
 
 #[tokio::test]
@@ -123,6 +146,10 @@ async fn a_verb_that_finds_the_vault_locked_asks_for_the_passphrase_and_goes_on(
     err| the vault stays open while a session lives, and for 15m after the last command
     err| denied: asked again
     ");
+    let retry = guarded(VaultState::Locked).knowing([owed()]).typing(["open"]);
+    let retry = retry.run(&["retry", "5566"]).await;
+    assert!(retry.to_string().contains("ask| Passphrase: ****"), "{retry}");
+    assert!(retry.to_string().ends_with("err| denied: asked again\n"), "{retry}");
     let validate = ["providers", "validate", "lab"];
     let made = guarded(VaultState::Absent).typing(["open", "open"]).run(&validate).await;
     insta::assert_snapshot!(made, @"

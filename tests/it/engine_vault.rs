@@ -1,17 +1,19 @@
 //! A vault that is not open: said before anything is tried, and not lost again at once.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use breakglass::domain::secret::Secret;
 use breakglass::engine::Outcome;
 use breakglass::error::Report;
-use breakglass::protocol::{Command, Save, VaultAsk};
+use breakglass::protocol::{Command, Save, SessionState, VaultAsk};
 use breakglass::vault::Vault;
 use breakglass::vault::file::SealedFile;
 use breakglass::vault::sealed::Cost;
 
-use crate::support::rig::{EchoTarget, Rig, request};
+use crate::support::lockable::Lockable;
+use crate::support::rig::{EchoTarget, Rig, open_active, request, session, until};
 use crate::support::told::{There, bastion};
 
 const PASSPHRASE: &str = "correct horse battery staple";
@@ -89,4 +91,31 @@ async fn an_engine_that_holds_an_opened_vault_stays_a_quarter_of_an_hour() {
     assert!(left.is_err(), "what opened the vault would be gone");
     let left = tokio::time::timeout(minutes(2), engine.finished()).await;
     assert_eq!(left, Ok(Outcome::Idle));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_cannot_work_says_that_the_vault_is_what_is_missing() {
+    let (there, vault) = (There::default(), Arc::new(Lockable::default()));
+    there.clings.store(true, Ordering::Relaxed);
+    let mut rig = Rig::new();
+    (rig.builder, rig.vault) = (Arc::new(there.clone()), vault.clone());
+    let engine = rig.start().await;
+    engine.handle.call(put()).await.unwrap();
+    rig.reconfigure(vec![]);
+    let off = Command::SetProviderEnabled { provider: "direct".parse().unwrap(), enabled: false };
+    engine.handle.call(off).await.unwrap();
+    let target = EchoTarget::start().await;
+    let id = open_active(&engine, &target.address).await.id;
+    vault.lock(true);
+    let mut faces = engine.handle.subscribe().await.unwrap();
+    engine.handle.call(Command::End { session: id, reason: None }).await.unwrap();
+    until(&mut faces, id, SessionState::CleanupOwed).await;
+    let refused = engine.handle.call(Command::Retry { session: id }).await.unwrap_err();
+    assert_eq!(said(&refused), ("the vault is locked", Some("breakglass vault unlock")));
+    assert_eq!(refused.causes, ["the key of the provider `bastion` lies in it"]);
+    vault.lock(false);
+    let tried = session(engine.handle.call(Command::Retry { session: id }).await);
+    assert!(tried.exit_card[0].tried.ends_with("it is tried again now"), "{tried:?}");
+    there.clings.store(false, Ordering::Relaxed);
+    until(&mut faces, id, SessionState::Ended).await;
 }

@@ -65,6 +65,7 @@ fn a_removal_is_owed_once_the_third_try_is_seen_not_to_work() {
     assert_eq!(card.artifact, "key k1");
     assert_eq!(card.tried, "3 times; 403 <1B>[31m");
     assert_eq!(card.commands, ["net delete k1"]);
+    assert_eq!(card.words.as_deref(), Some("on the host of the network"));
     story.tell(116, undo_sent(0));
     assert_eq!(story.tell(117, absent(0)), "until 135");
     assert_eq!(story.wait(135), "start undo 1; undo 1");
@@ -103,4 +104,26 @@ fn looks_that_fail_while_opening_are_no_tries_at_a_removal() {
     assert_eq!(story.end(26), "start undo 0; undo 0");
     story.tell(27, undo_sent(0));
     assert!(!story.session.is_owed());
+}
+
+#[test]
+fn a_retry_begins_the_pauses_anew_and_forgets_the_reasons_from_before() {
+    let mut story = Story::of(&[step(&[])]);
+    story.tell(1, applied(0));
+    story.end(10);
+    let trouble = |why: &str| Fact::UndoSent { step: 0, problem: Some(why.to_owned()) };
+    for at in [10, 20, 40, 80] {
+        story.tell(at, trouble("the vault is locked"));
+        story.tell(at, found(0));
+        story.wait(at + 300);
+    }
+    assert!(story.session.is_owed());
+    assert!(exit_card(&story.session)[0].tried.contains("the vault is locked"));
+    story.tell(400, trouble("the vault is locked"));
+    story.tell(400, found(0));
+    story.tell(401, retry());
+    assert_eq!(exit_card(&story.session)[0].tried, "5 times; it is tried again now");
+    story.tell(402, undo_sent(0));
+    assert_eq!(story.tell(402, found(0)), "until 407", "the first pause, not the sixth");
+    assert_eq!(exit_card(&story.session)[0].tried, "6 times; it was still there afterwards");
 }

@@ -12,12 +12,12 @@ use breakglass::domain::provider::{
 };
 use breakglass::domain::secret::Secret;
 use breakglass::domain::ssh::SshDestination;
-use breakglass::domain::time::Timestamp;
+use breakglass::domain::time::{Span, Timestamp};
 use breakglass::domain::twingate::{CONNECTOR_IMAGE, ClientPath, TwingateSetup};
 use breakglass::engine::BuildProviders;
 use breakglass::provider::direct::Direct;
 use breakglass::provider::{DialError, Dialed, Made, Order, Provider, ProviderError, StepCall};
-use breakglass::session::{Applied, Looked, PlannedStep, Undone};
+use breakglass::session::{Applied, Carrier, Looked, PlannedStep, Undone};
 use tokio::sync::oneshot;
 
 /// What is so at the other side, whichever provider asks.
@@ -33,6 +33,8 @@ pub struct There {
     pub canaries: Arc<Mutex<usize>>,
     /// Whether each provider sees things of its own, though they are called the same.
     pub apart: Arc<AtomicBool>,
+    /// Whether a session makes something that does not go before this is false again.
+    pub clings: Arc<AtomicBool>,
     /// What a look waits for, once, after it has said that it has begun.
     pub pause: Arc<Mutex<Option<Pause>>>,
 }
@@ -97,6 +99,23 @@ pub struct Told {
     there: There,
 }
 
+impl Told {
+    fn clings(&self) -> bool {
+        self.there.clings.load(Ordering::Relaxed)
+    }
+}
+
+/// The step that makes what clings.
+fn key_step(id: &ProviderId) -> PlannedStep {
+    let step = crate::support::plans::step("key", &[]);
+    PlannedStep { carrier: Carrier::Provider(id.clone()), settle: Span::ZERO, ..step }
+}
+
+fn made() -> Artifact {
+    let details = serde_json::Value::Null;
+    Artifact { kind: "key".into(), name: "k1".into(), details }
+}
+
 #[async_trait]
 impl Provider for Told {
     fn id(&self) -> &ProviderId {
@@ -120,15 +139,16 @@ impl Provider for Told {
     }
 
     fn plan(&self, _: &Order) -> Result<Vec<PlannedStep>, ProviderError> {
-        Ok(vec![])
+        let clings = self.clings();
+        Ok(clings.then(|| key_step(&self.id)).into_iter().collect())
     }
 
     async fn apply(&self, _: StepCall<'_>) -> Applied {
-        Applied::Applied(None)
+        Applied::Applied(self.clings().then(made))
     }
 
     async fn look(&self, _: StepCall<'_>) -> Looked {
-        Looked::Absent
+        if self.clings() { Looked::Found(made()) } else { Looked::Absent }
     }
 
     async fn undo(&self, _: StepCall<'_>) -> Undone {
