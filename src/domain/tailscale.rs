@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::{Host, Url};
 
+use super::secret::Secret;
+
 /// A tailnet, and how sessions use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TailscaleSetup {
@@ -68,6 +70,26 @@ impl Tailnet {
     #[must_use]
     pub const fn product(&self) -> &'static str {
         if self.server.is_some() { "Headscale" } else { "Tailscale" }
+    }
+
+    /// Sees by how a key begins whether it is surely for the other product. Nothing of it is shown.
+    ///
+    /// A key of Tailscale begins with `tskey-` (<https://tailscale.com/docs/reference/key-prefixes>), one
+    /// of Headscale with `hskey-`; before 0.28 it was a prefix, a dot and the secret.
+    ///
+    /// # Errors
+    ///
+    /// Which product it is for.
+    pub fn check_key(&self, key: &Secret) -> Result<(), TailnetError> {
+        let key = key.expose().trim();
+        let is_tailscales = key.starts_with("tskey-");
+        let is_headscales =
+            key.starts_with("hskey-") || !is_tailscales && key.split_once('.').is_some();
+        match &self.server {
+            Some(server) if is_tailscales => Err(TailnetError::TailscaleKey(server.to_string())),
+            None if is_headscales => Err(TailnetError::HeadscaleKey),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -146,6 +168,12 @@ pub enum TailnetError {
          reach, every session and user of it may reach"
     )]
     HostPolicy,
+    /// A key that is surely for Tailscale itself.
+    #[error("this is a key of Tailscale, and `{0}` is a Headscale")]
+    TailscaleKey(String),
+    /// A key that is surely for a Headscale.
+    #[error("this is a key of Headscale, and no server of one is given")]
+    HeadscaleKey,
     /// No name of a tailnet.
     #[error("`{0}` is no name of a tailnet; it stands under General settings in the console")]
     Name(String),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use breakglass::domain::time::Span;
 use breakglass::provider::Provider as _;
 use breakglass::provider::pace::HostPace;
+use breakglass::provider::tailscale::Tailscale;
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
 
 use crate::support::faulty_server::Model as _;
@@ -16,6 +17,9 @@ use crate::support::orders::order;
 use crate::support::plans::START;
 use crate::support::tailnet::around::{Played, TAGS, Wish, numbers};
 use crate::support::tailnet::{Mishap, Odd, Tailnet, TailnetServer};
+use crate::support::tailnet::around::{Hurry, Played, TAGS, Wish, numbers, order};
+use crate::support::tailnet::{HeadscaleVersion, Mishap, Odd, Tailnet, TailnetServer};
+use crate::support::tls_server::TlsServer;
 
 /// A tailnet on loopback, and one session.
 struct Stand {
@@ -405,4 +409,56 @@ async fn a_missing_rule_of_the_policy_file_is_named_as_what_is_missing() {
     open_until(&stand.played, "see-route").await;
     let why = refusal(make(&stand.played, "see-route").await);
     assert!(why.ends_with("is in the policy file, and the node does not know it yet"), "{why}");
+}
+
+/// What a look says under a name; nothing where it does not get that far.
+async fn seen(provider: &Tailscale, name: &str) -> Option<Result<String, String>> {
+    let checks = provider.validate(START).await.probe.checks;
+    checks.into_iter().find(|check| check.name == name).map(|check| check.found)
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_connection_and_a_missing_file_are_not_called_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = crate::support::rig::nobody_there().await;
+    let wish = Wish::new(&format!("http://{nobody}"), "abcdefg.key");
+    let refused = wish.provider(dir.path(), Arc::new(HostPace));
+    let why = seen(&refused, "server").await.unwrap().unwrap_err();
+    assert!(why.contains("refuses connections"), "{why}");
+    assert_eq!(seen(&refused, "key").await, None);
+    let ca_file = Some(dir.path().join("none.pem"));
+    let wish = Wish { ca_file, ..Wish::new("https://127.0.0.1:9", "abcdefg.key") };
+    let without = wish.provider(dir.path(), Arc::new(HostPace));
+    let why = seen(&without, "server").await.unwrap().unwrap_err();
+    assert!(why.contains("none.pem") && why.contains("does not exist"), "{why}");
+    assert_eq!(seen(&without, "key").await, None);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_guard_its_policy_file_is_told_and_not_called_degraded() {
+    let mut tailnet = Tailnet::headscale(START, HeadscaleVersion::V29);
+    tailnet.write_policy(TAGS);
+    let key = tailnet.headscale_key();
+    let server = TailnetServer::start(tailnet).await;
+    let dir = tempfile::tempdir().unwrap();
+    let wish = Wish { edit_policy: true, ..Wish::new(&server.url, &key) };
+    let provider = wish.provider(dir.path(), Arc::new(HostPace));
+    let said = seen(&provider, "policy guard").await.unwrap();
+    assert!(said.unwrap().contains("a moment in which an edit can be lost"));
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_known_is_told_with_what_to_give_here_and_there() {
+    let server = TlsServer::start("Acme Root", "localhost", 2090).await;
+    let dir = tempfile::tempdir().unwrap();
+    let wish = Wish::new(&server.url, "abcdefg.key");
+    let provider = wish.provider(dir.path(), Arc::new(HostPace));
+    let why = seen(&provider, "server").await.unwrap().unwrap_err();
+    assert!(
+        why.contains(
+            "or name its file: `--ca-file FILE`, or `ca-file` in the configuration; the \
+                      hosts of routers must trust it too"
+        ),
+        "{why}"
+    );
 }

@@ -145,3 +145,21 @@ async fn a_vault_key_for_another_host_is_asked_for_in_its_field() {
     walk.sees("vault key").await.sees("identity").await.key(Key::Tab).key(Key::Tab);
     walk.types("x").key(Key::Enter).sees("the vault key is bound to the host").await;
 }
+
+#[tokio::test]
+async fn a_key_for_the_other_product_is_refused_in_its_field_before_anything_is_sent() {
+    let mut walk = at_providers();
+    walk.sees("orders-db").await.types("1").sees("bastion").await.types("a");
+    walk.sees("Add a provider").await.types("net").key(Key::Tab).key(Key::Right);
+    walk.sees("router tag").await.key(Key::Enter).sees("a tailnet needs a key of its API").await;
+    walk.types("hskey-api-vole").sees("●●●").await.key(Key::Enter);
+    walk.sees("no server of one is given: fill in `server`").await;
+    assert!(!walk.screen().contains("vole"));
+    for _ in 0.."hskey-api-vole".len() {
+        walk.key(Key::Backspace);
+    }
+    walk.types("tskey-api-vole").key(Key::Enter);
+    let asked = walk.answers(Ok(kept(Some(Kept::AsAsked)))).await;
+    let Command::PutProvider { key, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!(key.unwrap().expose(), "tskey-api-vole");
+}

@@ -192,7 +192,12 @@ pub(super) async fn rotate(
     let known = find(&ask::providers(engine, Command::Providers).await?, &id)?;
     match known.kind {
         ProviderKind::Ssh => check_private_key(&key)?,
-        ProviderKind::Tailscale => key = tailnet::api_key(&key)?,
+        ProviderKind::Tailscale => {
+            key = tailnet::api_key(&key)?;
+            if let Some(ProviderSetup::Tailscale(setup)) = known.settings.map(|it| it.setup) {
+                tailnet::check_key(&setup.tailnet, &key)?;
+            }
+        }
         ProviderKind::Twingate => key = twingate::api_key(&key)?,
         ProviderKind::Direct | ProviderKind::Simulated => {}
     }

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::add::{self, KeyArgs, Put};
+use super::twingate::wants_key;
 use crate::cli::Context;
-use crate::cli::person::Stop;
+use crate::cli::person::{Stop, Wanted};
 use crate::domain::id::ProviderId;
 use crate::domain::provider::{ProviderSettings, ProviderSetup};
 use crate::domain::secret::Secret;
 use crate::domain::tailscale::{
-    DataPath, ROUTER_IMAGE, ServerUrl, Tag, Tailnet, TailnetName, TailscaleSetup,
+    DataPath, ROUTER_IMAGE, ServerUrl, Tag, Tailnet, TailnetError, TailnetName, TailscaleSetup,
 };
 use crate::error::{Kind, Report};
 use crate::protocol::EngineHandle;
@@ -118,10 +119,34 @@ pub(super) async fn add(
         has_key: false,
     };
     setup.check().map_err(|error| Report::of(Kind::Usage, &error))?;
+    if let Some(key) = &key {
+        check_key(&setup.tailnet, key)?;
+    }
+    let tailnet = setup.tailnet.clone();
     let setup = ProviderSetup::Tailscale(Box::new(setup));
     let settings = ProviderSettings { id, setup, enabled: true, default: false };
     let (save_disabled, default) = (args.save_disabled, args.default);
+    let key = match key {
+        None if !save_disabled && wants_key(engine, &settings, context).await? => {
+            let wanted = Wanted { what: "API key", option: "--key-stdin or --key-file" };
+            let key = api_key(&context.asked_secret(wanted).await?)?;
+            check_key(&tailnet, &key)?;
+            Some(key)
+        }
+        key => key,
+    };
     add::put(engine, Put { settings, key, save_disabled, default }, context).await
+}
+
+/// Refuses a key that is surely for the other product, before anything is sent.
+pub(super) fn check_key(tailnet: &Tailnet, key: &Secret) -> Result<(), Report> {
+    tailnet.check_key(key).map_err(|error| {
+        let hint = match &error {
+            TailnetError::HeadscaleKey => "add --server https://HOST",
+            _ => "leave --server out, or give a key that `headscale apikeys create` prints",
+        };
+        Report::of(Kind::Usage, &error).hint(hint)
+    })
 }
 
 /// Refuses what is surely no key of an API before anybody is bothered with it. No message shows it.

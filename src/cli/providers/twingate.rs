@@ -114,7 +114,7 @@ pub(super) async fn add(
 
 /// True where a key must be asked for: there is none, or somebody can give again one that is bound to
 /// another network.
-async fn wants_key(
+pub(super) async fn wants_key(
     engine: &EngineHandle,
     settings: &ProviderSettings,
     context: &Context<'_>,

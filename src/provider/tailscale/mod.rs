@@ -121,6 +121,12 @@ impl Tailscale {
     }
 
     async fn control_of(&self, tailnet: &Tailnet) -> Result<Arc<dyn Control>, String> {
+        let key = self.key_for(tailnet).await?;
+        self.access(tailnet, key).control().await.map_err(|why| why.to_string())
+    }
+
+    /// The key for a tailnet, where that is the one that it was given for.
+    async fn key_for(&self, tailnet: &Tailnet) -> Result<Secret, String> {
         let setup = self.setup.as_ref().ok_or_else(|| {
             format!("the provider `{}` is not in the configuration, so its key is gone", self.id)
         })?;
@@ -131,11 +137,9 @@ impl Tailscale {
                 self.id, setup.tailnet
             ));
         }
-        let key = self.key.get(&self.id).await?.ok_or_else(|| {
+        self.key.get(&self.id).await?.ok_or_else(|| {
             format!("it has no key; give it one: `breakglass providers rotate-key {}`", self.id)
-        })?;
-        let access = self.access(tailnet, key);
-        access.control().await.map_err(|why| why.to_string())
+        })
     }
 
     /// The way to the control server with that key; what was found out about it stays.

@@ -109,7 +109,16 @@ fn send(model: &mut Model, mut dialog: Box<FormDialog>) -> Vec<Effect> {
         Filling::AddIdp(probe) => idp_form::command(form, probe.is_some()),
         Filling::Provider { known, .. } => provider_form::command(form, known.as_deref()),
         Filling::RotateKey { provider, .. } => {
-            Some(Command::RotateKey { provider: provider.clone(), key: form.secret(0) })
+            let known = model.providers.get(provider).and_then(|it| it.settings.as_ref());
+            match provider_form::misfit_of_key(known, &form.secret(0)) {
+                None => {
+                    Some(Command::RotateKey { provider: provider.clone(), key: form.secret(0) })
+                }
+                Some(why) => {
+                    form.refuse(0, why);
+                    None
+                }
+            }
         }
         Filling::NameToEnforce { idp, .. } => named(form, idp.as_str()).map(|name| {
             Command::Idp(IdpAsk::Enforce { idp: idp.clone(), on: true, confirm: Some(name) })

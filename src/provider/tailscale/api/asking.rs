@@ -217,11 +217,18 @@ impl Asker {
             | HttpError::TooLarge { .. }
             | HttpError::NotJson { .. }
             | HttpError::Status { .. } => self.unclear(deed, said),
+            HttpError::UnknownCa { .. } => {
+                let why = format!("{said}, or name its file: {CA_FILE}");
+                Trouble::Unreachable { why, passing: false }
+            }
             _ => Trouble::Unreachable { why: said, passing: false },
         }
     }
 }
 
+/// A router is no part of this host: what is trusted here is not trusted there.
+const CA_FILE: &str = "`--ca-file FILE`, or `ca-file` in the configuration; the hosts of routers must \
+                       trust it too";
 /// How many requests are under way at once: nobody knows the server's limit.
 const AT_ONCE: usize = 4;
 

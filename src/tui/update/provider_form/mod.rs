@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::domain::id::ProviderId;
 use crate::domain::provider::{ProviderSettings, ProviderSetup};
+use crate::domain::secret::Secret;
 use crate::protocol::{Command, Save};
 use crate::tui::model::form::{Entry, Form};
 
@@ -160,12 +161,27 @@ fn read(form: &Form, known: Option<&ProviderSettings>) -> Result<ProviderSetting
         enabled: known.is_none_or(|known| known.enabled),
         default: form.choice(default) == 1,
     };
+    if let ProviderSetup::Tailscale(setup) = &settings.setup {
+        tailnet::fits(setup, &form.secret(key)).map_err(|why| (key, why))?;
+        let saves = form.choice(kind.after()[2]) == 1;
+        if form.secret(key).is_empty() && !has_key && !saves {
+            return Err((key, "a tailnet needs a key of its API: paste it here".to_owned()));
+        }
+    }
     let is_elsewhere = known.is_some_and(|known| settings.needs_key_again(known));
     if is_elsewhere && form.secret(key).is_empty() {
         let why = "the vault key is bound to the host that it was given for: paste it again here";
         return Err((key, why.to_owned()));
     }
     Ok(settings)
+}
+
+/// Why a new key is surely not for a provider; none where it may be.
+pub fn misfit_of_key(known: Option<&ProviderSettings>, key: &Secret) -> Option<String> {
+    match &known?.setup {
+        ProviderSetup::Tailscale(setup) => tailnet::fits(setup, key).err(),
+        _ => None,
+    }
 }
 
 /// A field that may stay empty.

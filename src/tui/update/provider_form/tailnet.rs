@@ -2,7 +2,10 @@
 
 use super::{FIRST, Misfit, file, optional, parsed, shown};
 use crate::domain::provider::{ProviderSettings, ProviderSetup};
-use crate::domain::tailscale::{DataPath, ROUTER_IMAGE, Tag, Tailnet, TailscaleSetup};
+use crate::domain::secret::Secret;
+use crate::domain::tailscale::{
+    DataPath, ROUTER_IMAGE, Tag, Tailnet, TailnetError, TailscaleSetup,
+};
 use crate::tui::model::form::{Entry, Form};
 
 /// How many there are, but for the key.
@@ -100,4 +103,12 @@ pub(super) fn read(
     };
     setup.check().map_err(|error| (OPERATOR_TAG, error.to_string()))?;
     Ok(ProviderSetup::Tailscale(Box::new(setup)))
+}
+
+/// Refuses a key that is surely for the other product.
+pub fn fits(setup: &TailscaleSetup, key: &Secret) -> Result<(), String> {
+    setup.tailnet.check_key(key).map_err(|error| match error {
+        TailnetError::HeadscaleKey => format!("{error}: fill in `server`"),
+        error => format!("{error}: leave `server` empty, or paste a key of that Headscale"),
+    })
 }

@@ -46,6 +46,8 @@ pub struct Wish {
     pub url: String,
     pub key: String,
     pub edit_policy: bool,
+    /// A file of further authorities.
+    pub ca_file: Option<PathBuf>,
     /// How long a call may take.
     pub patience: Span,
     pub bytes_max: usize,
@@ -58,6 +60,7 @@ impl Wish {
             url,
             key,
             edit_policy: false,
+            ca_file: None,
             patience: Span::from_seconds(10),
             bytes_max: 4_000_000,
         }
@@ -67,7 +70,12 @@ impl Wish {
     pub fn setup(&self) -> TailscaleSetup {
         let server = Some(self.url.parse().unwrap());
         TailscaleSetup {
-            tailnet: Place { server, user: Some(1), ..Place::default() },
+            tailnet: Place {
+                server,
+                user: Some(1),
+                ca_file: self.ca_file.clone(),
+                ..Place::default()
+            },
             router_tag: "tag:breakglass-router".parse().unwrap(),
             operator_tag: "tag:breakglass-operator".parse().unwrap(),
             data_path: DataPath::Node,
