@@ -259,9 +259,19 @@ fn provider(view: &ProviderView, times: &Times) -> Check {
     match &view.health {
         _ if !view.enabled => Check::ok(&name, "disabled, so no new session gets a path here"),
         Health::Healthy => key_end(view, times).unwrap_or_else(|| Check::ok(&name, "healthy")),
-        Health::Degraded { why } => Check::warn(&name, format!("degraded: {why}"), fix),
-        Health::Down { why } => Check::fail(&name, format!("down: {why}"), fix),
+        Health::Degraded { why } => {
+            Check::warn(&name, format!("degraded: {why}{}", and_key(view, times)), fix)
+        }
+        Health::Down { why } => {
+            Check::fail(&name, format!("down: {why}{}", and_key(view, times)), fix)
+        }
     }
+}
+
+/// What is to be said of the key besides something else.
+fn and_key(view: &ProviderView, times: &Times) -> String {
+    let said = key_end(view, times).map(|check| format!("; and {}", check.detail));
+    said.unwrap_or_default()
 }
 
 /// A key that ends soon, while what it is for still works.

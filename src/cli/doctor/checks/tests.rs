@@ -363,6 +363,14 @@ fn a_key_is_called_out_before_it_ends() {
 }
 
 #[test]
+fn a_key_that_ends_soon_is_told_though_something_else_is_told_too() {
+    let health = Health::Degraded { why: "slow".into() };
+    let view = ProviderView { health, ..bastion(Span::from_hours(3 * 24)) };
+    let checked = provider(&view, &Times::at_engine(NOW, 0));
+    assert_eq!(checked.detail, "degraded: slow; and its key ends in 72h");
+}
+
+#[test]
 fn a_bastion_needs_the_program_that_reaches_it() {
     let facts = |change: fn(&mut Facts)| {
         complaints(|facts| {
