@@ -11,7 +11,7 @@ use super::{Context, ask};
 use crate::domain::text::counted;
 use crate::domain::time::Timestamp;
 use crate::error::{Kind, Report};
-use crate::protocol::{OrphanView, SweepView};
+use crate::protocol::{Command, EngineHandle, OrphanView, SessionQuery, SessionState, SweepView};
 
 /// Find what no living session needs, and remove it
 ///
@@ -68,7 +68,8 @@ async fn perform(args: &SweepArgs, context: &mut Context<'_>) -> Result<u8, Stop
             let (place, why) = (terminal.text(&place.place), terminal.text(&place.why));
             context.out.talk(&format!("{place} {why}"));
         }
-        context.out.talk(&verdict(&view, apply));
+        context.out.talk(&verdict(&view, apply, wall));
+        tell_owed(&engine, context).await?;
     }
     match owed(&view, apply) {
         None => Ok(0),
@@ -76,8 +77,19 @@ async fn perform(args: &SweepArgs, context: &mut Context<'_>) -> Result<u8, Stop
     }
 }
 
+/// Says which sessions owe a clean-up: what they made is theirs, and no sweep takes it away.
+async fn tell_owed(engine: &EngineHandle, context: &mut Context<'_>) -> Result<(), Report> {
+    let state = Some(SessionState::CleanupOwed);
+    let query = SessionQuery { state, ended: false, limit: OWED_MAX, offset: 0 };
+    for view in ask::sessions(engine, Command::Sessions(query)).await? {
+        let id = view.id.short();
+        context.out.talk(&format!("session {id} owes clean-up: breakglass retry {id}"));
+    }
+    Ok(())
+}
+
 /// What it comes to, in one line.
-fn verdict(view: &SweepView, apply: bool) -> String {
+fn verdict(view: &SweepView, apply: bool, wall: Timestamp) -> String {
     let things = counted(view.orphans.len(), "thing");
     let gone = view.orphans.iter().filter(|it| it.removed == Some(Ok(()))).count();
     match (view.orphans.len(), apply) {
@@ -87,8 +99,14 @@ fn verdict(view: &SweepView, apply: bool) -> String {
         (0, _) => "nothing is left behind where somebody could look".to_owned(),
         (all, true) if all == gone => format!("{things} removed, and seen gone"),
         (_, true) => format!("{gone} of {things} removed, and seen gone"),
-        (_, false) => {
-            format!("{things} found that no living session needs; remove: breakglass sweep --apply")
+        (all, false) => {
+            let found = format!("{things} found that no living session needs; remove");
+            let over = view.orphans.iter().filter(|it| it.expires_at <= wall).count();
+            match over {
+                0 => format!("{found}: {APPLY} --also-unexpired"),
+                over if over == all => format!("{found}: {APPLY}"),
+                over => format!("{found} {over}: {APPLY}; all of it: {APPLY} --also-unexpired"),
+            }
         }
     }
 }
@@ -146,3 +164,7 @@ fn page(orphans: &[OrphanView], wall: Timestamp, terminal: Terminal) -> String {
     }
     page
 }
+
+const APPLY: &str = "breakglass sweep --apply";
+/// The most sessions that are named as owing a clean-up.
+const OWED_MAX: u32 = 20;

@@ -323,8 +323,12 @@ async fn without_path(shared: &Shared, target: &Target, choice: &Choice) -> Repo
 
 fn no_path(target: &Target, choice: &Choice) -> Report {
     let message = format!("there is no path to `{}`: {}", target.id, choice.why_not());
-    Report::new(Kind::Unavailable, message)
-        .hint("breakglass providers shows each provider; breakglass targets --paths each path")
+    let off = choice.considered.iter().find(|(_, why)| why == path::SWITCHED_OFF);
+    Report::new(Kind::Unavailable, message).hint(match off {
+        Some((provider, _)) => format!("breakglass providers enable {provider}"),
+        None => "breakglass providers shows each provider; breakglass targets --paths each path"
+            .to_owned(),
+    })
 }
 
 fn denied(error: &PolicyError) -> Report {

@@ -142,7 +142,7 @@ fn directly(
     probe: Option<&Probe>,
 ) -> Result<String, String> {
     if !direct.enabled {
-        return Err("is switched off".to_owned());
+        return Err(SWITCHED_OFF.to_owned());
     }
     match (target.reachability, probe) {
         (Reachability::Direct, _) => Ok("the target is marked as directly reachable".to_owned()),
@@ -195,7 +195,7 @@ fn candidates<'a>(
 
 fn cannot_serve(provider: &ProviderStanding) -> Option<String> {
     if !provider.enabled {
-        return Some("is switched off".to_owned());
+        return Some(SWITCHED_OFF.to_owned());
     }
     match &provider.health {
         Health::Down { why } => Some(format!("is down ({})", text::shown(why))),
@@ -215,6 +215,9 @@ fn found(
     let path = NetworkPath { provider: provider.id.clone(), kind: provider.kind, why };
     Choice { path: Some(path), considered }
 }
+
+/// Why a provider is passed over that an operator has switched off.
+pub const SWITCHED_OFF: &str = "is switched off";
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,9 @@
 use breakglass::domain::launcher::{CommandLauncher, LauncherSettings};
 use breakglass::domain::time::Span;
 use breakglass::error::{Kind, Report};
-use breakglass::protocol::{Command, OrphanView, Reply, SweepProblem, SweepView};
+use breakglass::protocol::{Command, OrphanView, Reply, SessionState, SweepProblem, SweepView};
 
-use crate::cli_support::{Cli, NOW, World, engine};
+use crate::cli_support::{Cli, NOW, World, engine, session};
 
 fn orphan(name: &str, removed: Option<Result<(), String>>) -> OrphanView {
     OrphanView {
@@ -84,7 +84,7 @@ async fn without_apply_nothing_is_removed_and_the_next_line_is_told() {
     out|   $ docker rm -f bg-1
     err| 2 things found that no living session needs; remove: breakglass sweep --apply
     ");
-    assert_eq!(ran.heard, [Command::Sweep { apply: false, also_unexpired: false }]);
+    assert_eq!(ran.heard[0], Command::Sweep { apply: false, also_unexpired: false });
     insta::assert_snapshot!(finding(1, Ok(()), vec![]).run(&["sweep", "--json"]).await, @r#"
     exit 0
     out| {"version":1,"sweep":{"applied":false,"orphans":[{"place":"site acme","artifact":"container bg-0","session":"55667788","expires_at":"2025-11-20T16:05:00.000Z","expired":true,"removed":null,"why":null,"by_hand":["docker rm -f bg-0"]}],"problems":[],"unlisted":[]}}
@@ -100,9 +100,9 @@ async fn what_is_gone_is_told_and_what_is_not_is_exit_6() {
     out| site acme  container bg-0  55667788  2025-11-20 16:05:00 UTC (over)  gone
     err| 1 thing removed, and seen gone
     ");
-    assert_eq!(ran.heard, [Command::Sweep { apply: true, also_unexpired: false }]);
+    assert_eq!(ran.heard[0], Command::Sweep { apply: true, also_unexpired: false });
     let ran = finding(1, Ok(()), vec![]).run(&["sweep", "--apply", "--also-unexpired"]).await;
-    assert_eq!(ran.heard, [Command::Sweep { apply: true, also_unexpired: true }]);
+    assert_eq!(ran.heard[0], Command::Sweep { apply: true, also_unexpired: true });
     let stuck = finding(1, Err("the daemon is \u{7}down"), vec![]);
     insta::assert_snapshot!(stuck.run(&["sweep", "--apply"]).await, @"
     exit 6
@@ -176,4 +176,40 @@ async fn who_may_not_is_refused() {
         Err(Report::new(Kind::Denied, "a Member may not sweep").hint("ask an Admin"))
     });
     assert_eq!(denied.run(&["sweep"]).await.code, 4);
+}
+
+#[tokio::test]
+async fn what_may_still_be_needed_is_told_at_the_first_look_with_what_it_takes() {
+    let found = |minutes: [i64; 2]| {
+        engine(move |world: &mut World, command| match command {
+            Command::Sweep { .. } => {
+                let orphans = minutes.map(|minutes| OrphanView {
+                    expires_at: NOW.offset(minutes * 60_000),
+                    ..orphan("bg-0", None)
+                });
+                Ok(Reply::Sweep(SweepView { orphans: orphans.into(), ..SweepView::default() }))
+            }
+            other => world.usual(other),
+        })
+    };
+    let mut said = String::new();
+    for minutes in [[5, 5], [-5, 5]] {
+        let ran = found(minutes).run(&["sweep"]).await;
+        said.push_str(ran.stderr().lines().last().unwrap());
+        said.push('\n');
+    }
+    insta::assert_snapshot!(said, @r"
+    2 things found that no living session needs; remove: breakglass sweep --apply --also-unexpired
+    2 things found that no living session needs; remove 1: breakglass sweep --apply; all of it: breakglass sweep --apply --also-unexpired
+    ");
+}
+
+#[tokio::test]
+async fn a_session_that_owes_is_named_with_what_finishes_it() {
+    let owing = finding(0, Ok(()), vec![]).knowing([session(SessionState::CleanupOwed)]);
+    insta::assert_snapshot!(owing.run(&["sweep"]).await, @"
+    exit 0
+    err| nothing is left behind
+    err| session 55667788 owes clean-up: breakglass retry 55667788
+    ");
 }

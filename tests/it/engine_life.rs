@@ -122,6 +122,7 @@ async fn a_disabled_provider_opens_nothing_and_running_sessions_keep_their_path(
     echo(&mut connect(&view).await, "still here").await;
     let report = engine.handle.call(Command::Open(request(&target.address))).await.unwrap_err();
     assert!(report.message.ends_with("direct: is switched off"), "{report}");
+    assert_eq!(report.hint.as_deref(), Some("breakglass providers enable direct"));
     let report = engine.handle.call(Command::RemoveProvider { provider }).await.unwrap_err();
     insta::assert_snapshot!(report, @r"
     denied: Direct is built in and cannot be removed; it can be disabled
