@@ -103,6 +103,7 @@ fn step_view(session: &Session, step: &Step) -> StepView {
         started_at: step.started_at,
         finished_at: step.finished_at,
         tries: step.tries,
+        limit: matches!(step.status, Status::Started { .. }).then_some(step.planned.timeout),
     }
 }
 

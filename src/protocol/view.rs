@@ -384,6 +384,9 @@ pub struct StepView {
     pub finished_at: Option<Timestamp>,
     /// How often its undo was tried.
     pub tries: u32,
+    /// How long it may take in all, while it is being applied.
+    #[serde(default)]
+    pub limit: Option<Span>,
 }
 
 /// What has become of a step.

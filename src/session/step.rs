@@ -181,6 +181,7 @@ impl Step {
             Fact::StepFound { artifact, .. } => self.is_there(Some(artifact), at, stage),
             Fact::StepAbsent { .. } => {
                 self.finished_at = Some(at);
+                self.problem.take_if(|problem| problem == AGAIN);
                 if adopting {
                     self.note_loss(at);
                     (self.again, self.problem) = (0, Some(GONE.to_owned()));

@@ -499,6 +499,7 @@ pub fn step(label: &str, progress: StepProgress) -> StepView {
         started_at: begun.then_some(NOW),
         finished_at: None,
         tries: if progress == StepProgress::Owed { 3 } else { 0 },
+        limit: None,
     }
 }
 

@@ -135,6 +135,7 @@ fn step(
         started_at,
         finished_at: started_at.zip(millis).map(|(at, took)| at + Span::from_millis(took)),
         tries: 0,
+        limit: None,
     }
 }
 
@@ -416,4 +417,21 @@ pub fn path_direct() -> Reply {
         }),
         considered: vec![],
     })
+}
+
+/// One that waits for a router, far down its steps, as a tailnet has them.
+pub fn session_that_waits(number: u8, target: &str) -> SessionView {
+    use StepProgress::{Applied, Applying, Waiting};
+    let mut view = session(number, target, SessionState::Activating);
+    let done = (1..14).map(|number| step(&format!("step {number}"), Applied, Some(210), None));
+    view.steps = done.collect();
+    let waits = "the router is started and has not joined the tailnet yet";
+    view.steps.push(StepView {
+        started_at: Some(NOW - Span::from_seconds(40)),
+        limit: Some(Span::from_minutes(2)),
+        ..step("wait for the router to join", Applying, None, Some(waits))
+    });
+    let rest = ["approve the route", "see the route", "listen on 127.0.0.1"];
+    view.steps.extend(rest.map(|label| step(label, Waiting, None, Some("waits for: step"))));
+    view
 }

@@ -11,7 +11,8 @@ use breakglass::tui::model::Model;
 use breakglass::tui::msg::Msg;
 
 use crate::tui_models::{
-    NOW, Stage, path_direct, session, session_id, session_without_path, snapshot, targets,
+    NOW, Stage, path_direct, session, session_id, session_that_waits, session_without_path,
+    snapshot, targets,
 };
 
 fn path_none() -> Reply {
@@ -191,6 +192,10 @@ fn sessions() -> Scenes {
             down(Stage::with(sessions), 4)
         }),
         ("sessions activating", down(Stage::with(usual()), 2)),
+        (
+            "sessions waiting for a router",
+            Stage::with(vec![session_that_waits(2, "billing-replica")]),
+        ),
         ("sessions ending", down(Stage::with(usual()), 3)),
         ("sessions ended", down(Stage::with(usual()), 4)),
         ("sessions one", Stage::with(vec![session(1, "orders-db", SessionState::Active)])),

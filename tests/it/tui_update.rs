@@ -16,7 +16,8 @@ use breakglass::tui::update::update;
 
 use crate::tui_gallery::{drawn, text};
 use crate::tui_models::{
-    LOOK, NOW, Stage, path_direct, session, session_id, snapshot, target, targets,
+    LOOK, NOW, Stage, path_direct, session, session_id, session_that_waits, snapshot, target,
+    targets,
 };
 use crate::tui_people::me;
 
@@ -256,4 +257,29 @@ fn what_no_command_removes_is_on_the_exit_card_in_words() {
     let stage = Stage::with(vec![owed]).key(Key::Enter);
     let shown = text(&drawn(&stage.model, (80, 24), LOOK));
     assert!(shown.contains("  by hand   remove the lines from the policy file"), "{shown}");
+}
+
+#[test]
+fn the_step_under_way_is_in_view_with_what_it_waits_for_and_how_long_it_may() {
+    let stage = Stage::with(vec![session_that_waits(2, "billing-replica")]);
+    for size in [(80, 24), (120, 30)] {
+        let shown = text(&drawn(&stage.model, size, LOOK));
+        assert!(shown.contains("wait for the router to join"), "{shown}");
+        assert!(shown.contains("40s of 2m: the router"), "{shown}");
+    }
+}
+
+#[test]
+fn the_alarm_of_what_is_owed_goes_once_it_is_gone_and_not_before() {
+    let told = |state| Msg::Events(vec![Event::Session(Box::new(session(2, "billing-db", state)))]);
+    let toast = |stage: &Stage| stage.model.messages.toast().map(|it| it.text.clone());
+    let alarm = "billing-db: something is not proven gone; see its exit card";
+    let stage = Stage::with(vec![session(2, "billing-db", SessionState::Ending)]);
+    let stage = stage.then(told(SessionState::CleanupOwed));
+    assert_eq!(toast(&stage).as_deref(), Some(alarm));
+    let other = session(3, "k8s", SessionState::Ended);
+    let stage = stage.then(Msg::Events(vec![Event::Session(Box::new(other))]));
+    assert_eq!(toast(&stage).as_deref(), Some(alarm));
+    let stage = stage.then(told(SessionState::Ended));
+    assert_eq!(toast(&stage).as_deref(), Some("billing-db has ended: 1 thing seen gone"));
 }

@@ -126,4 +126,8 @@ fn a_retry_begins_the_pauses_anew_and_forgets_the_reasons_from_before() {
     story.tell(402, undo_sent(0));
     assert_eq!(story.tell(402, found(0)), "until 407", "the first pause, not the sixth");
     assert_eq!(exit_card(&story.session)[0].tried, "6 times; it was still there afterwards");
+    story.tell(403, retry());
+    story.tell(408, undo_sent(0));
+    assert_eq!(story.tell(409, absent(0)), "ended");
+    assert_eq!(story.session.steps()[0].problem, None, "that it is tried again is over");
 }

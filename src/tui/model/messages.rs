@@ -66,6 +66,11 @@ impl Messages {
         self.toast.take().is_some()
     }
 
+    /// Takes a message off the screen that is no longer so, where it is there.
+    pub fn take_back(&mut self, text: &str) {
+        self.toast.take_if(|toast| toast.message.text == text);
+    }
+
     /// Takes the message off the screen once its time is over.
     pub fn expire(&mut self, now: Timestamp) {
         self.toast.take_if(|toast| toast.until.is_some_and(|until| until <= now));

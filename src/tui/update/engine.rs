@@ -134,6 +134,9 @@ fn session_changed(model: &mut Model, session: SessionView) -> Vec<Effect> {
     if before.state == state {
         return vec![];
     }
+    if before.state == SessionState::CleanupOwed {
+        model.messages.take_back(&owed(&name));
+    }
     let Some((severity, text)) = told else { return vec![] };
     model.messages.tell(model.now, severity, text);
     if severity == Severity::Info { vec![] } else { vec![Effect::Bell] }
@@ -158,11 +161,13 @@ fn transition(session: &SessionView) -> Option<(Severity, String)> {
             let gone = crate::tui::format::plural(session.receipt.len(), "thing");
             Some((Severity::Info, format!("{name} has ended: {gone} seen gone")))
         }
-        SessionState::CleanupOwed => Some((
-            Severity::Alarm,
-            format!("{name}: something is not proven gone; see its exit card"),
-        )),
+        SessionState::CleanupOwed => Some((Severity::Alarm, owed(name))),
     }
+}
+
+/// The alarm of a session that owes something; it holds until that is gone.
+fn owed(name: &str) -> String {
+    format!("{name}: something is not proven gone; see its exit card")
 }
 
 fn remember_reason(model: &mut Model, reason: &str) {

@@ -47,7 +47,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         let right = vec![outcome(event, signs), part(Tone::Dim, format!(" #{}", event.seq))];
         let room = detail_title(pen, area, &left, &right);
         let lines = lines(model, event, room.width);
-        detail_lines(model, pen, room, &lines, model.audit.rows.scroll);
+        let scroll = if model.zoomed() { model.audit.rows.scroll } else { 0 };
+        detail_lines(model, pen, room, &lines, scroll);
     }
 }
 

@@ -157,7 +157,6 @@ fn detail_title(pen: &mut Pen<'_>, area: Rect, left: &Line, right: &Line) -> Rec
 
 /// Draws the lines of a detail, and says how many there are below the last one that fits.
 fn detail_lines(model: &Model, pen: &mut Pen<'_>, room: Rect, lines: &[Line], scroll: usize) {
-    let scroll = if model.zoomed() { scroll } else { 0 };
     pen.lines(room, lines, scroll);
     let height = usize::from(room.height);
     let hidden = lines.len().saturating_sub(scroll + height);

@@ -51,7 +51,8 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         ];
         let room = detail_title(pen, area, &left, &vec![health(provider, signs)]);
         let lines = lines(model, provider, room.width);
-        detail_lines(model, pen, room, &lines, model.providers.rows.scroll);
+        let scroll = if model.zoomed() { model.providers.rows.scroll } else { 0 };
+        detail_lines(model, pen, room, &lines, scroll);
     }
 }
 

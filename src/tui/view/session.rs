@@ -1,6 +1,7 @@
 //! The detail of one session: what it is, what it made, and what is left to do.
 
 use super::{LABEL, labelled};
+use crate::domain::time::Span;
 use crate::protocol::{ReceiptLine, SessionState, SessionView, StepProgress, StepView};
 use crate::tui::format;
 use crate::tui::layout::BARS_MAX;
@@ -144,17 +145,46 @@ fn steps(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
             part(Tone::Dim, format!("{:>6}  ", time_of(model, step))),
             part(Tone::Body, step.label.clone()),
         ]);
-        let Some(detail) = &step.detail else { continue };
+        let Some(detail) = detail(model, step) else { continue };
         let indent = if width < STEP_WIDE { LABEL + 4 } else { STEP_INDENT };
         let room = usize::from(width).saturating_sub(indent);
         let indent = " ".repeat(indent);
         // What a step waits for is worth a line; what went wrong is worth as many as it takes.
         let room = if step.progress == StepProgress::Waiting { usize::MAX } else { room };
-        for text in wrap(detail, room) {
+        for text in wrap(&detail, room) {
             lines.push(vec![part(Tone::Dim, indent.clone()), part(Tone::Dim, text)]);
         }
     }
     lines
+}
+
+/// What is said of a step; of one that takes a while also how long it may.
+fn detail(model: &Model, step: &StepView) -> Option<String> {
+    let Some((limit, since)) = step.limit.zip(step.started_at) else { return step.detail.clone() };
+    let is_long = model.now.since(since) >= LONG;
+    let so_far = format!("{} of {limit}", format::running(model.now, since));
+    match &step.detail {
+        Some(detail) => Some(format!("{so_far}: {detail}")),
+        None => is_long.then_some(so_far),
+    }
+}
+
+/// From which line on the detail is shown where it does not fit, so that what is under way while a
+/// session opens is in view, with what it waits for.
+#[must_use]
+pub fn first_line(model: &Model, session: &SessionView, width: u16, height: usize) -> usize {
+    let is_under_way =
+        |step: &StepView| matches!(step.progress, StepProgress::Applying | StepProgress::Unsure);
+    let last = session.steps.iter().rposition(is_under_way);
+    let Some(last) = last.filter(|_| session.state == SessionState::Activating) else { return 0 };
+    let upto = |steps: usize| {
+        let steps = session.steps.iter().take(steps).cloned().collect();
+        self::steps(model, &SessionView { steps, ..session.clone() }, width).len()
+    };
+    let first = session.steps.iter().position(is_under_way).unwrap_or(last);
+    // The last row says how much more there is.
+    let needed = (upto(last + 1) + 1).saturating_sub(height);
+    needed.min(upto(first))
 }
 
 fn time_of(model: &Model, step: &StepView) -> String {
@@ -213,6 +243,9 @@ fn exit_card(model: &Model, session: &SessionView, width: u16) -> Vec<Line> {
     lines.push(vec![]);
     lines
 }
+
+/// From when on it is said how long a step may take.
+const LONG: Span = Span::from_seconds(5);
 
 /// From which width on a receipt also says since when a thing existed.
 const RECEIPT_WIDE: u16 = 70;

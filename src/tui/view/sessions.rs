@@ -43,7 +43,12 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: Areas) {
         let (left, right) = title(model, session, pen);
         let room = detail_title(pen, area, &left, &right);
         let lines = session::lines(model, session, room.width);
-        detail_lines(model, pen, room, &lines, rows.scroll);
+        let scroll = if model.zoomed() {
+            rows.scroll
+        } else {
+            session::first_line(model, session, room.width, usize::from(room.height))
+        };
+        detail_lines(model, pen, room, &lines, scroll);
     }
 }
 
