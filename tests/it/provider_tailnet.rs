@@ -30,6 +30,7 @@ struct Stand {
 }
 
 const SCOPES: [&str; 4] = ["auth_keys", "devices:core", "devices:routes", "policy_file"];
+const RUNBOOK: &str = include_str!("../../docs/RUNBOOK.md");
 const OWN: &str = "10.20.0.7/32";
 
 impl Stand {
@@ -395,6 +396,7 @@ async fn a_router_that_does_not_come_is_said_to_be_missing() {
     assert!(matches!(applied, Applied::Unknown(_)), "{applied:?}");
     let said = stand.played.says.last().unwrap();
     assert_eq!(said, "the router is started and has not joined the tailnet yet");
+    assert!(RUNBOOK.contains(&said), "the runbook quotes other words");
 }
 
 #[tokio::test]
@@ -405,6 +407,8 @@ async fn a_missing_rule_of_the_policy_file_is_named_as_what_is_missing() {
     let why = refusal(make(&stand.played, "see-route").await);
     assert_eq!(stand.played.says.last(), Some(why.clone()));
     insta::assert_snapshot!(why, @"the router has joined, but this side's node does not see it: no rule of the policy file lets `tag:breakglass-operator` reach 10.20.0.7, or the node does not know it yet; add a rule, or set `edit-policy = true`");
+    let quoted = why.split(';').next().unwrap();
+    assert!(RUNBOOK.contains(quoted), "the runbook quotes other words");
     let stand = Stand::editing(hidden).await;
     open_until(&stand.played, "see-route").await;
     let why = refusal(make(&stand.played, "see-route").await);
