@@ -87,6 +87,23 @@ pub fn find(mark: &str) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Finds what was just kept. A program bears nothing at the instant at which it begins, so it is
+/// looked for again for a moment; what has ended by then is not found.
+///
+/// # Errors
+///
+/// As [`find`] has them.
+pub async fn begun(mark: &str) -> io::Result<Vec<Found>> {
+    for _ in 0..BEGINS_LOOKS {
+        let found = find(mark)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        tokio::time::sleep(BEGINS_EVERY).await;
+    }
+    Ok(vec![])
+}
+
 /// Ends what bears a mark: asks first, and after `patience` insists. Returns how many are left.
 ///
 /// # Errors
@@ -148,6 +165,10 @@ fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap_or_default()
 }
 
+/// How often, and after how long, is looked again for what was just kept.
+const BEGINS_LOOKS: usize = 25;
+const BEGINS_EVERY: Duration = Duration::from_millis(10);
+
 /// How long an insisting signal takes at the most.
 const INSIST: Duration = Duration::from_secs(2);
 
@@ -169,6 +190,19 @@ mod tests {
         while find(mark).unwrap().is_empty() == there {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_just_kept_is_found_however_early_one_looks() {
+        let mark = format!("bg-test-{}-early", std::process::id());
+        let starts = async {
+            tokio::time::sleep(BEGINS_EVERY + BEGINS_EVERY).await;
+            kept(&mark, "sleep 600; true", Span::from_minutes(10));
+        };
+        let (found, ()) = tokio::join!(begun(&mark), starts);
+        assert!(!found.unwrap().is_empty());
+        assert_eq!(end(&mark, Duration::from_secs(5)).await.unwrap(), 0);
+        assert!(begun(&mark).await.unwrap().is_empty());
     }
 
     #[tokio::test]

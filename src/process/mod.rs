@@ -18,7 +18,7 @@ mod run;
 
 use std::collections::BTreeMap;
 
-pub use keep::{Found, Keep, end, find, gone, keep};
+pub use keep::{Found, Keep, begun, end, find, gone, keep};
 pub use run::{Program, Ran, RunError, run};
 
 /// What a program finds in its environment.

@@ -152,7 +152,8 @@ impl Master {
     /// Waits for the control socket to answer, or for the end of the process.
     async fn comes_up(&self, ssh: &Ssh, to: &SshDestination) -> Result<(), SshFailure> {
         let mark = self.mark();
-        let found = process::find(&mark).map_err(|error| failed("the processes", &error))?;
+        let found = process::begun(&mark).await;
+        let found = found.map_err(|error| failed("the processes", &error))?;
         let ended = async {
             for process in found {
                 process::gone(process).await;

@@ -282,8 +282,8 @@ impl Daemon {
     /// Waits for its local API to answer, or for its end.
     async fn comes_up(&self) -> Result<(), DaemonTrouble> {
         let mark = self.mark();
-        let found =
-            process::find(&mark).map_err(|error| prepare(Path::new("the processes"), &error))?;
+        let found = process::begun(&mark).await;
+        let found = found.map_err(|error| prepare(Path::new("the processes"), &error))?;
         let ended = async {
             for process in found {
                 process::gone(process).await;
