@@ -268,17 +268,17 @@ fn plan(
 
 /// Refuses a path over a provider that could lead into another site.
 fn keep_apart(shared: &Shared, provider: &dyn Provider, target: &Target) -> Result<(), Report> {
-    if provider.keeps_sites_apart() {
-        return Ok(());
-    }
+    let Some(way) = provider.shared_way() else { return Ok(()) };
     let rules = shared.rules();
-    let Some(other) = path::shares_addresses(target, &rules.catalogue, provider.id()) else {
+    let sharing = shared.providers.sharing(&way);
+    let Some(other) = path::shares_addresses(target, &rules.catalogue, &sharing) else {
         return Ok(());
     };
     let id = provider.id();
     let message = format!("`{id}` cannot tell apart {other}: both have these addresses");
-    Err(Report::new(Kind::Unavailable, message)
-        .hint("give one of the two sites a provider of its own, in its `providers`"))
+    Err(Report::new(Kind::Unavailable, message).hint(format!(
+        "give one of the two sites, in its `providers`, one that does not go over {way}"
+    )))
 }
 
 /// Says of a step that starts something in a site what gives it an end, and what removes it.

@@ -148,6 +148,15 @@ impl Providers {
         row.installed.settings.clone()
     }
 
+    /// The providers whose connections go over that way.
+    pub fn sharing(&self, way: &str) -> Vec<ProviderId> {
+        let rows = self.rows();
+        let sharing = rows
+            .iter()
+            .filter(|row| row.installed.provider.shared_way().is_some_and(|shared| shared == way));
+        sharing.map(|row| row.id().clone()).collect()
+    }
+
     /// All there are, and for each kind that is not among them one that finds what an earlier one
     /// has left on this host.
     pub fn all(&self) -> Vec<Arc<dyn Provider>> {

@@ -194,7 +194,13 @@ pub(super) fn of(failed: &reqwest::Error, asked: &Asked, limits: &Limits) -> Htt
         return HttpError::NoAddress { host: asked.host.clone() };
     }
     if let Some(wrong) = find::<rustls::Error>(failed) {
-        return of_tls(wrong, origin);
+        // Once there was a connection, what breaks it says nothing of what was sent before.
+        return match of_tls(wrong, origin.clone()) {
+            HttpError::NoTls { .. } if !failed.is_connect() => {
+                HttpError::Broken { origin, why: text::shown(&wrong.to_string()) }
+            }
+            told => told,
+        };
     }
     if failed.is_timeout() {
         let (phase, after) = if failed.is_connect() {

@@ -122,9 +122,10 @@ pub trait Provider: Send + Sync + 'static {
         std::future::pending().await
     }
 
-    /// True where two sites with the same addresses never meet over this provider.
-    fn keeps_sites_apart(&self) -> bool {
-        true
+    /// What carries the connections of all sites alike, so that two with the same addresses would meet
+    /// there; none where they never do. Two providers that name the same share it.
+    fn shared_way(&self) -> Option<String> {
+        None
     }
 
     /// Says who besides the session could reach the target over the path, as far as that is known:

@@ -8,7 +8,7 @@
 //!    and can serve; a target without a site uses the providers marked `default`.
 //! 4. None: refused, naming each provider and why it cannot serve. Never a silent fallback.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::id::ProviderId;
@@ -91,19 +91,29 @@ pub fn forbidden_ranges(target: &Target, catalogue: &Catalogue) -> Vec<Prefix> {
 }
 
 /// Returns the two sites, in words, whose addresses a provider could not tell apart: the target's
-/// own and another one that uses the same provider and has an address range in common with it.
+/// own and another one that uses one of the providers that share a way, and has an address range in
+/// common with it, holds the target's address, or has a target of that address.
 #[must_use]
 pub fn shares_addresses(
     target: &Target,
     catalogue: &Catalogue,
-    provider: &ProviderId,
+    providers: &[ProviderId],
 ) -> Option<String> {
     let own = target.site.as_ref().and_then(|id| catalogue.sites.get(id))?;
+    let host = target.address.host();
+    let address: Option<IpAddr> = host.parse().ok();
     let meets = |other: &&Site| {
         let shared = |range: &Prefix| other.private_ranges.iter().any(|it| it.overlaps(range));
+        let holds = |range: &Prefix| address.is_some_and(|address| range.contains(address));
+        let has_target = || {
+            let mut theirs = catalogue.targets.values();
+            theirs.any(|it| it.site.as_ref() == Some(&other.id) && it.address.host() == host)
+        };
         other.id != own.id
-            && other.providers.contains(provider)
-            && own.private_ranges.iter().any(shared)
+            && other.providers.iter().any(|id| providers.contains(id))
+            && (own.private_ranges.iter().any(shared)
+                || other.private_ranges.iter().any(holds)
+                || has_target())
     };
     let other = catalogue.sites.values().find(meets)?;
     Some(format!("{} and {}", own.id, other.id))
@@ -338,11 +348,28 @@ mod tests {
         catalogue.sites.insert(other.id.clone(), other.clone());
         let target = target(Reachability::Private, Some("acme"));
         let net_a = "net-a".parse().unwrap();
-        let said = shares_addresses(&target, &catalogue, &net_a);
+        let said = shares_addresses(&target, &catalogue, std::slice::from_ref(&net_a));
         assert_eq!(said.as_deref(), Some("acme and beta"));
         other.providers = vec!["net-b".parse().unwrap()];
         catalogue.sites.insert(other.id.clone(), other);
-        assert_eq!(shares_addresses(&target, &catalogue, &net_a), None);
+        assert_eq!(shares_addresses(&target, &catalogue, std::slice::from_ref(&net_a)), None);
+        let both = [net_a, "net-b".parse().unwrap()];
+        assert!(shares_addresses(&target, &catalogue, &both).is_some(), "over one way");
+    }
+
+    #[test]
+    fn a_site_without_ranges_has_the_addresses_of_its_targets() {
+        let mut catalogue = catalogue();
+        let acme = catalogue.sites.values().next().unwrap().clone();
+        let other = Site { id: "beta".parse().unwrap(), private_ranges: vec![], ..acme };
+        catalogue.sites.insert(other.id.clone(), other);
+        let own = target(Reachability::Private, Some("acme"));
+        let net_a = ["net-a".parse().unwrap()];
+        assert_eq!(shares_addresses(&own, &catalogue, &net_a), None);
+        let theirs = Target { id: "theirs".parse().unwrap(), ..own.clone() };
+        let theirs = Target { site: Some("beta".parse().unwrap()), ..theirs };
+        catalogue.targets.insert(theirs.id.clone(), theirs);
+        assert!(shares_addresses(&own, &catalogue, &net_a).is_some());
     }
 
     #[test]

@@ -280,6 +280,42 @@ async fn two_sites_with_the_same_addresses_never_share_what_cannot_tell_them_apa
 }
 
 #[tokio::test]
+async fn two_providers_over_one_way_are_one_where_sites_have_the_same_addresses() {
+    let there = There::default();
+    let mut rig = Rig::new();
+    rig.builder = Arc::new(there.clone());
+    for (id, provider) in [("acme", "first"), ("beta", "second")] {
+        let site = Site {
+            id: id.parse().unwrap(),
+            name: id.to_owned(),
+            private_ranges: vec!["127.0.0.0/8".parse().unwrap()],
+            providers: vec![provider.parse().unwrap()],
+            launcher: None,
+        };
+        rig.catalogue.sites.insert(site.id.clone(), site);
+    }
+    let engine = rig.start().await;
+    for id in ["first", "second"] {
+        let settings = Box::new(bastion(id, "edge"));
+        let put = Command::PutProvider { settings, key: None, save: Save::WhenHealthy };
+        engine.handle.call(put).await.unwrap();
+    }
+    let target = EchoTarget::start().await;
+    let mut asked = request(&target.address);
+    if let breakglass::domain::request::TargetChoice::AdHoc { site, .. } = &mut asked.target {
+        *site = Some("acme".parse().unwrap());
+    }
+    *there.way.lock().unwrap() = Some("the device tun9".to_owned());
+    let refused = engine.handle.call(Command::Open(asked.clone())).await.unwrap_err();
+    insta::assert_snapshot!(
+        format!("{}; {}", refused.message, refused.hint.unwrap()),
+        @"`first` cannot tell apart acme and beta: both have these addresses; give one of the two sites, in its `providers`, one that does not go over the device tun9"
+    );
+    *there.way.lock().unwrap() = None;
+    assert!(engine.handle.call(Command::Open(asked)).await.is_ok(), "each goes its own way");
+}
+
+#[tokio::test]
 async fn what_belongs_to_no_living_session_is_found_and_goes_on_demand() {
     let house = House::new().await;
     house.put(bastion("bastion", "edge"), None, Save::WhenHealthy).await.unwrap();

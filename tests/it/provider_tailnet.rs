@@ -16,8 +16,6 @@ use crate::support::leaves_nothing::Carries as _;
 use crate::support::orders::order;
 use crate::support::plans::START;
 use crate::support::tailnet::around::{Played, TAGS, Wish, numbers};
-use crate::support::tailnet::{Mishap, Odd, Tailnet, TailnetServer};
-use crate::support::tailnet::around::{Hurry, Played, TAGS, Wish, numbers, order};
 use crate::support::tailnet::{HeadscaleVersion, Mishap, Odd, Tailnet, TailnetServer};
 use crate::support::tls_server::TlsServer;
 

@@ -281,6 +281,26 @@ async fn a_clock_ten_minutes_off_is_told_and_access_ends_by_the_networks() {
 }
 
 #[tokio::test]
+async fn an_access_without_an_end_is_taken_back() {
+    let stand = Stand::new(|network| network.switches.forgets_ends = true).await;
+    let why = refusal(open_to(&stand.played, "access").await);
+    assert_eq!(why, "the network did not take the end of the access, so it was taken back");
+    let access = stand.server.with(|network| network.resources()[0].access.len());
+    assert_eq!(access, 0);
+    assert_eq!(end(&stand.played).await, Vec::<String>::new());
+    stand.is_clean();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_hours_off_gives_no_access_at_all() {
+    let stand = Stand::new(|network| network.switches.date_skew_seconds = 40_000).await;
+    let why = refusal(open_to(&stand.played, "access").await);
+    assert!(why.contains("more than an hour apart"), "{why}");
+    assert_eq!(end(&stand.played).await, Vec::<String>::new());
+    stand.is_clean();
+}
+
+#[tokio::test]
 async fn a_group_that_is_not_the_one_is_refused_with_what_to_do() {
     let stand = Stand::new(|network| {
         network.group("Twins", 1);

@@ -148,8 +148,8 @@ impl Provider for Bastion {
         self.guard(steps, trouble).await
     }
 
-    fn keeps_sites_apart(&self) -> bool {
-        false
+    fn shared_way(&self) -> Option<String> {
+        Some(format!("the bastion {}", self.id))
     }
 
     fn audience(&self, order: &Order) -> Vec<String> {

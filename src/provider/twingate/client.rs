@@ -84,14 +84,12 @@ impl Twingate {
     pub(super) async fn client(&self, path: ClientPath) -> Result<String, String> {
         match path {
             ClientPath::Host => self.host_client().await,
-            ClientPath::Proxy(proxy) => match TcpStream::connect(proxy.address()).await {
-                Ok(_) => Ok(format!("the client's proxy listens at {proxy}")),
-                Err(error) => Err(format!(
-                    "nothing listens at {proxy} ({}); start the client with `twingated --http-proxy \
-                     {proxy} --tun off`",
-                    error.kind()
-                )),
-            },
+            ClientPath::Proxy(proxy) if listens(proxy).await => {
+                Ok(format!("the client's proxy listens at {proxy}"))
+            }
+            ClientPath::Proxy(proxy) => Err(format!(
+                "nothing listens at {proxy}; start the client with `twingated --http-proxy {proxy} --tun off`"
+            )),
         }
     }
 
@@ -114,9 +112,15 @@ impl Twingate {
     pub(super) async fn is_way_there(&self, path: ClientPath) -> bool {
         match path {
             ClientPath::Host => is_there(&self.around.device),
-            ClientPath::Proxy(proxy) => TcpStream::connect(proxy.address()).await.is_ok(),
+            ClientPath::Proxy(proxy) => listens(proxy).await,
         }
     }
+}
+
+/// True where something takes connections there.
+async fn listens(proxy: ProxyAddress) -> bool {
+    let connected = timeout(LISTENS_WITHIN, TcpStream::connect(proxy.address())).await;
+    matches!(connected, Ok(Ok(_)))
 }
 
 /// Reads what `twingate status` says: one word, or more with `-v`.
@@ -208,6 +212,7 @@ fn no_device(device: &str) -> String {
     )
 }
 
+const LISTENS_WITHIN: Duration = Duration::from_secs(2);
 const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
 const CHECKED_FOR: Span = Span::from_seconds(60);
 const CHECKED_EVERY: Span = Span::from_seconds(2);

@@ -270,8 +270,12 @@ impl Provider for Twingate {
         self.guard(steps, tell).await
     }
 
-    fn keeps_sites_apart(&self) -> bool {
-        false
+    fn shared_way(&self) -> Option<String> {
+        let path = self.setup.as_ref().map(|setup| setup.data_path).unwrap_or_default();
+        Some(match path {
+            ClientPath::Host => format!("the network device {}", self.around.device),
+            ClientPath::Proxy(proxy) => format!("the proxy at {proxy}"),
+        })
     }
 
     fn audience(&self, order: &Order) -> Vec<String> {

@@ -2,7 +2,7 @@
 //! saw an answer.
 
 use super::Twingate;
-use super::api::{Caller, Change, Group, Named, NewResource, Resource, Trouble};
+use super::api::{Caller, Change, Group, Named, NewResource, Resource, Trouble, is_id};
 use super::steps::{self, Action, Does, artifact, id_from, id_of};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::twingate::GroupName;
@@ -56,20 +56,40 @@ impl Twingate {
             Err(why) => return Applied::Refused(why),
         };
         let needed = action.needed_until.since(self.around.pace.now());
+        if let Some(off) = caller.api().clock_ahead_millis()
+            && off.unsigned_abs() > CLOCK_OFF_MAX.as_millis()
+        {
+            return Applied::Refused(CLOCK_OFF.to_owned());
+        }
         let ends_at = access_ends_at(caller.api().server_now(), needed);
         match caller.grant(&resource, &group.id, ends_at).await {
-            Change::Made(()) => {
-                Applied::Applied(Some(steps::access(&action.group, &group.id, &resource)))
+            Change::Made(()) => {}
+            Change::Refused(why) => return Applied::Refused(why.to_string()),
+            Change::Unknown(why) => return Applied::Unknown(why.to_string()),
+        }
+        let given = match caller.resource(&resource).await {
+            Ok(found) => {
+                found.into_iter().flat_map(|it| it.access).find(|it| it.principal == group.id)
             }
-            Change::Refused(why) => Applied::Refused(why.to_string()),
-            Change::Unknown(why) => Applied::Unknown(why.to_string()),
+            Err(why) => return Applied::Unknown(format!("whether access ends is not seen: {why}")),
+        };
+        if given.and_then(|access| access.expires_at).is_some_and(|at| at <= ends_at + CLOCK_ROUNDS)
+        {
+            return Applied::Applied(Some(steps::access(&action.group, &group.id, &resource)));
+        }
+        match caller.withdraw(&resource, &group.id).await {
+            Change::Made(()) => Applied::Refused(ENDLESS.to_owned()),
+            Change::Refused(why) | Change::Unknown(why) => {
+                Applied::Unknown(format!("{ENDLESS}; and it is left: {why}"))
+            }
         }
     }
 }
 
-/// When access ends, on the network's clock.
+/// When access ends, on the network's clock; a clock of this host that was set makes it no longer than
+/// the longest session.
 fn access_ends_at(server_now: Timestamp, needed: Span) -> Timestamp {
-    server_now + needed.max(ACCESS_LEAST)
+    server_now + needed.max(ACCESS_LEAST).min(ACCESS_MOST)
 }
 
 /// The one group of that name.
@@ -103,35 +123,36 @@ pub(super) async fn look(caller: &Caller, action: &Action, call: StepCall<'_>) -
             find(caller, action, id_of(call.artifact)).await
         }
     };
-    match found {
-        Ok(Some(id)) => Looked::Found(artifact(action.does, &action.name, &id)),
-        Ok(None) => Looked::Absent,
+    match found.as_deref() {
+        Ok([]) => Looked::Absent,
+        Ok([id]) => Looked::Found(artifact(action.does, &action.name, id)),
+        // Whoever adopted one of them could take the other for nobody's.
+        Ok(several) => Looked::Unclear(format!("{} things are called so", several.len())),
         Err(why) => Looked::Unclear(why.to_string()),
     }
 }
 
-/// The id of a thing that is there; by name where none was noted.
+/// The ids of what is there: of the thing that was noted, or of all that bear the name where nobody saw
+/// what was made.
 async fn find(
     caller: &Caller,
     action: &Action,
     known: Option<&str>,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Vec<String>, Trouble> {
     let name = action.name.as_str();
     Ok(match (action.does, known) {
-        (Does::Network, Some(id)) => caller.network(id).await?.map(|it| it.id),
-        (Does::Network, None) => {
-            caller.networks_named(name).await?.into_iter().next().map(|it| it.id)
-        }
-        (Does::Connector, Some(id)) => caller.connector(id).await?.map(|it| it.id),
-        (Does::Connector, None) => {
-            caller.connectors_named(name).await?.into_iter().next().map(|it| it.id)
-        }
-        (Does::Resource, Some(id)) => caller.resource(id).await?.map(|it| it.id),
-        (Does::Resource, None) => {
-            caller.resources_named(name).await?.into_iter().next().map(|it| it.id)
-        }
-        (Does::Access | Does::Tokens | Does::Alive | Does::Check, _) => None,
+        (Does::Network, Some(id)) => ids(caller.network(id).await?, |it| it.id),
+        (Does::Network, None) => ids(caller.networks_named(name).await?, |it| it.id),
+        (Does::Connector, Some(id)) => ids(caller.connector(id).await?, |it| it.id),
+        (Does::Connector, None) => ids(caller.connectors_named(name).await?, |it| it.id),
+        (Does::Resource, Some(id)) => ids(caller.resource(id).await?, |it| it.id),
+        (Does::Resource, None) => ids(caller.resources_named(name).await?, |it| it.id),
+        (Does::Access | Does::Tokens | Does::Alive | Does::Check, _) => vec![],
     })
+}
+
+fn ids<T>(found: impl IntoIterator<Item = T>, id: fn(T) -> String) -> Vec<String> {
+    found.into_iter().map(id).collect()
 }
 
 async fn look_for_access(caller: &Caller, action: &Action, call: StepCall<'_>) -> Looked {
@@ -167,20 +188,26 @@ pub(super) async fn take_back(caller: &Caller, action: &Action, call: StepCall<'
     if action.does == Does::Access {
         return withdraw(caller, action, call).await;
     }
-    let id = match id_of(call.artifact) {
-        Some(id) => Some(id.to_owned()),
-        None => match find(caller, action, None).await {
-            Ok(found) => found,
-            Err(why) => return Undone::Problem(why.to_string()),
-        },
+    let found = match id_of(call.artifact) {
+        Some(id) => Ok(vec![id.to_owned()]),
+        None => find(caller, action, None).await,
     };
-    let Some(id) = id else { return Undone::Sent };
-    undone(match action.does {
-        Does::Network => caller.delete_network(&id).await,
-        Does::Connector => caller.delete_connector(&id).await,
-        Does::Resource => caller.delete_resource(&id).await,
-        Does::Access | Does::Tokens | Does::Alive | Does::Check => return Undone::Sent,
-    })
+    let ids = match found {
+        Ok(ids) => ids,
+        Err(why) => return Undone::Problem(why.to_string()),
+    };
+    for id in ids {
+        let gone = undone(match action.does {
+            Does::Network => caller.delete_network(&id).await,
+            Does::Connector => caller.delete_connector(&id).await,
+            Does::Resource => caller.delete_resource(&id).await,
+            Does::Access | Does::Tokens | Does::Alive | Does::Check => return Undone::Sent,
+        });
+        if matches!(gone, Undone::Problem(_)) {
+            return gone;
+        }
+    }
+    Undone::Sent
 }
 
 async fn withdraw(caller: &Caller, action: &Action, call: StepCall<'_>) -> Undone {
@@ -190,7 +217,7 @@ async fn withdraw(caller: &Caller, action: &Action, call: StepCall<'_>) -> Undon
     }
     match the_resource(caller, action, call).await {
         Ok(Some(resource)) => {
-            for edge in &resource.access {
+            for edge in resource.access.iter().filter(|edge| is_id(&edge.principal)) {
                 let gone = undone(caller.withdraw(&resource.id, &edge.principal).await);
                 if matches!(gone, Undone::Problem(_)) {
                     return gone;
@@ -222,6 +249,15 @@ pub(super) fn undone(change: Change<()>) -> Undone {
 /// The shortest time for which the console gives access, and a minute for clocks
 /// (<https://www.twingate.com/docs/ephemeral-access-to-resources>).
 const ACCESS_LEAST: Span = Span::from_seconds(3_660);
+/// No session is longer than a day, and its teardown goes on for a while.
+const ACCESS_MOST: Span = Span::from_hours(25);
+/// A clock of this host that is further off than this would have access end at any time.
+const CLOCK_OFF_MAX: Span = Span::from_hours(1);
+const CLOCK_OFF: &str = "this host's clock and the network's are more than an hour apart, so that nobody \
+                         could say when access ends; see that NTP runs here";
+/// A network may keep an instant in seconds.
+const CLOCK_ROUNDS: Span = Span::from_seconds(1);
+const ENDLESS: &str = "the network did not take the end of the access, so it was taken back";
 /// The tag of a session's resource: whoever finds it knows whose it is.
 const TAG: &str = "breakglass";
 

@@ -276,7 +276,7 @@ impl Said {
 /// How long what nobody saw the outcome of may still come to be.
 const fn settle(does: Does) -> Span {
     match does {
-        Does::Network | Does::Connector | Does::Resource | Does::Access => Span::from_seconds(10),
+        Does::Network | Does::Connector | Does::Resource | Does::Access => Span::from_seconds(30),
         Does::Tokens | Does::Alive | Does::Check => Span::ZERO,
     }
 }
@@ -321,6 +321,8 @@ fn connector(setup: &TwingateSetup, marker: &Marker, ends_at: Timestamp) -> Laun
     let environment = [
         variable("TWINGATE_URL", format!("https://{}", setup.network.host())),
         variable("TWINGATE_LOG_LEVEL", "3".to_owned()),
+        // In a container; the script has a folder of its own. Its usual place only root could make.
+        variable("TWINGATE_API_ENDPOINT", "/tmp/connector.sock".to_owned()),
         // Shown in the console, to whoever finds it.
         variable("TWINGATE_LABEL_DEPLOYED_BY", "breakglass".to_owned()),
         variable("TWINGATE_LABEL_SESSION", marker.session.clone()),
@@ -334,7 +336,7 @@ fn connector(setup: &TwingateSetup, marker: &Marker, ends_at: Timestamp) -> Laun
         arguments: vec![],
         environment: environment.into(),
         secrets: [ACCESS_TOKEN, REFRESH_TOKEN].map(ToOwned::to_owned).into(),
-        scratch: vec!["/var/run/twingate".to_owned()],
+        scratch: vec!["/tmp".to_owned()],
         ends_at,
     }
 }

@@ -40,7 +40,7 @@ impl Twingate {
         let Some(setup) = &self.setup else {
             return Undone::Problem(format!("`{}` is not in the configuration", self.id));
         };
-        let caller = match self.any_caller(setup, Rank::Teardown).await {
+        let caller = match self.any_caller(setup, Rank::Session).await {
             Ok(caller) => caller,
             Err(why) => return Undone::Problem(why),
         };

@@ -11,6 +11,7 @@ use crate::provider::{Lost, Made, Told, UNHEARD};
 impl Twingate {
     /// Returns once the way is surely gone.
     pub(super) async fn guard(&self, carried: &[Made], tell: mpsc::Sender<Told>) -> Lost {
+        let group = id_from(carried, Does::Access).unwrap_or_default();
         let known = (id_from(carried, Does::Connector), id_from(carried, Does::Resource));
         let (Some((_, action)), (Ok(connector), Ok(resource))) =
             (made(carried, Does::Check), known)
@@ -23,10 +24,20 @@ impl Twingate {
             let lines = match self.look_over(&action, &connector, &resource).await {
                 Ok(Seen { connector: None, .. }) => return lost(carried, Does::Connector, DELETED),
                 Ok(Seen { resource: None, .. }) => return lost(carried, Does::Resource, DELETED),
-                Ok(Seen { resource: Some(resource), .. }) if resource.access.is_empty() => {
-                    return lost(carried, Does::Access, "nobody may reach the resource any more");
+                Ok(Seen { resource: Some(resource), .. })
+                    if !resource.access.iter().any(|edge| edge.principal == group) =>
+                {
+                    return lost(
+                        carried,
+                        Does::Access,
+                        "the group may not reach the resource any more",
+                    );
                 }
                 Ok(Seen { connector: Some(connector), resource: Some(resource), lines }) => {
+                    if resource.access.iter().any(|edge| edge.principal != group) {
+                        let why = "somebody else was given access to the resource in the console";
+                        tell.try_send(Told::Trouble(why.to_owned())).ok();
+                    }
                     if !resource.is_active {
                         let why = "the resource was switched off in the console".to_owned();
                         tell.try_send(Told::Trouble(why)).ok();

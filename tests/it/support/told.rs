@@ -31,6 +31,8 @@ pub struct There {
     pub stuck: Arc<Mutex<Option<String>>>,
     /// How many canaries were made.
     pub canaries: Arc<Mutex<usize>>,
+    /// What carries the connections of all providers; each has a way of its own where nothing is said.
+    pub way: Arc<Mutex<Option<String>>>,
     /// Whether each provider sees things of its own, though they are called the same.
     pub apart: Arc<AtomicBool>,
     /// Whether a session makes something that does not go before this is false again.
@@ -187,8 +189,9 @@ impl Provider for Told {
         Some(seen)
     }
 
-    fn keeps_sites_apart(&self) -> bool {
-        false
+    fn shared_way(&self) -> Option<String> {
+        let own = self.there.way.lock().unwrap().clone();
+        Some(own.unwrap_or_else(|| self.id.to_string()))
     }
 
     fn audience(&self, _: &Order) -> Vec<String> {

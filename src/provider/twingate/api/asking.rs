@@ -122,7 +122,8 @@ impl Api {
         let found = match self.http.leads_to(request).await {
             Ok(None) => apex,
             Ok(Some((status, to))) => self.cloud.region(&self.network, &apex, status, &to)?,
-            Err(_) => return Ok(apex),
+            // Where its region is, it says again to whoever asks at the wrong place.
+            Err(_) => apex,
         };
         *region = Some(found.clone());
         Ok(found)
@@ -145,7 +146,7 @@ impl Api {
                 return Err(self.unsent(&why, deed));
             }
         };
-        if let Some(date) = answer.date {
+        if let Some(date) = answer.date.filter(|_| answer.is_success()) {
             let ahead = self.pace.now().as_millis().saturating_sub(date.as_millis());
             self.ahead.store(ahead, Ordering::Relaxed);
         }
@@ -156,6 +157,10 @@ impl Api {
     fn unsent(&self, why: &HttpError, deed: Deed) -> Trouble {
         let said = why.to_string();
         match why {
+            // Some go elsewhere only after they have done what was asked.
+            HttpError::Redirected { .. } if deed.needs > Level::Read => {
+                self.heard(deed).unclear(said)
+            }
             HttpError::Refused { .. }
             | HttpError::NoAddress { .. }
             | HttpError::Redirected { .. }

@@ -31,6 +31,7 @@ pub(super) use self::{
     model::{Access, Connector, ConnectorState, Group, Named, NewResource, Resource, Tokens},
     trouble::{Change, Trouble},
     turns::Rank,
+    wire::is_id,
 };
 
 /// Every document that a network is sent, in GraphQL.

@@ -167,6 +167,9 @@ impl Caller {
             for wire in things.filter(|wire| fits(wire.name())) {
                 found.push(self.seen(deed, wire)?);
             }
+            if found.len() > THINGS_MAX {
+                return Err(self.unclear(deed, "it lists more than anybody could have made"));
+            }
             let next = page.page_info.next();
             if !pages.go_on(next).map_err(|why| self.unclear(deed, why))? {
                 return Ok(found);
@@ -207,6 +210,9 @@ impl Caller {
     }
 }
 
+/// How many things of a name, or of a beginning of one, are kept of a list.
+const THINGS_MAX: usize = 1_000;
+
 /// The pages of a list, as far as they were read.
 #[derive(Default)]
 struct Pages {
@@ -224,6 +230,9 @@ impl Pages {
         self.read += 1;
         match next {
             None => Ok(false),
+            Some(next) if next.len() > CURSOR_BYTES_MAX => {
+                Err("the place where it goes on is too long")
+            }
             Some(next) if next.is_empty() || self.after.as_ref() == Some(&next) => {
                 Err("the list does not go on, though it says so")
             }
@@ -244,6 +253,7 @@ fn is_group_id(name: &str) -> bool {
 }
 
 const PAGES_MAX: usize = 100;
+const CURSOR_BYTES_MAX: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

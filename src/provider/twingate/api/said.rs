@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::documents::Deed;
 use super::trouble::{Level, Trouble};
-use super::wire::{Done, Outline, Whole};
+use super::wire::{self, Done, Outline, Whole};
 use crate::domain::secret::Secret;
 use crate::domain::text;
 use crate::domain::time::Span;
@@ -45,7 +45,8 @@ impl Heard<'_> {
             return Err(self.unclear("what came is no answer to it"));
         };
         if let Some(said) = self.words(&outline) {
-            return Err(self.errors(said, outline.was_begun));
+            let was_done = self.deed.needs > Level::Read && wire::was_done(answer.body());
+            return Err(self.errors(said, outline.was_begun, was_done));
         }
         let whole: Result<Whole<T>, _> = answer.json();
         whole.map(|whole| whole.data).map_err(|why| self.unclear(why.to_string()))
@@ -126,10 +127,12 @@ impl Heard<'_> {
         }
     }
 
-    /// What `errors` mean: without `data` nothing was begun, with it something may be done. A read
-    /// that fails sees nothing gone, whatever it says.
-    fn errors(self, said: String, was_begun: bool) -> Trouble {
-        if says(&said, ABSENT) && self.deed.needs > Level::Read {
+    /// What `errors` mean: without `data` nothing was begun, with it something may be done, and beside
+    /// an outcome something surely was. A read that fails sees nothing gone, whatever it says.
+    fn errors(self, said: String, was_begun: bool, was_done: bool) -> Trouble {
+        if was_done {
+            self.unclear(format!("it is done, and it says `{said}`"))
+        } else if says(&said, ABSENT) && self.deed.needs > Level::Read {
             self.absent(said)
         } else if says(&said, FORBIDDEN) {
             self.ability(Some(said))

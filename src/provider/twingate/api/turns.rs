@@ -55,7 +55,7 @@ impl Turns {
             let now = pace.now().max(earliest);
             let (wait, closed) = {
                 let mut book = lock(&self.0);
-                let ahead = book.ahead(place.ticket);
+                let ahead = book.ahead(place.ticket) + kept_free(kind, rank);
                 let wait = book.budget.wait(kind, ahead, now);
                 if wait == Span::ZERO {
                     book.budget.take(kind, now);
@@ -86,6 +86,15 @@ impl Turns {
 impl Book {
     fn ahead(&self, ticket: Ticket) -> usize {
         self.waiting.range(..ticket).filter(|(kind, ..)| *kind == ticket.0).count()
+    }
+}
+
+/// How many calls are left to those who take something down: a session's whole way down.
+const fn kept_free(kind: Kind, rank: Rank) -> usize {
+    match (rank, kind) {
+        (Rank::Teardown, _) => 0,
+        (_, Kind::Write) => 4,
+        (_, Kind::Read) => 8,
     }
 }
 

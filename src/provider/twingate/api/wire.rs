@@ -20,6 +20,21 @@ pub struct Outline {
     pub errors: Vec<Complaint>,
 }
 
+/// Whether an answer tells what came of a change, whatever went wrong beside it.
+pub fn was_done(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Whole {
+        data: Option<Fields>,
+    }
+    #[derive(Deserialize)]
+    struct Fields {
+        #[serde(default)]
+        done: Option<serde::de::IgnoredAny>,
+    }
+    let whole = serde_json::from_slice::<Whole>(body).ok();
+    whole.and_then(|whole| whole.data).is_some_and(|fields| fields.done.is_some())
+}
+
 /// One thing that went wrong.
 #[derive(Debug, Default, Deserialize)]
 pub struct Complaint {

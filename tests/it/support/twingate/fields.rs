@@ -181,6 +181,7 @@ impl Twingate {
 
     fn add_access(&mut self, id: &str, access: &Value) -> Result<Value, String> {
         let (now, least) = (self.now, self.switches.access_at_least);
+        let forgets = self.switches.forgets_ends;
         let mut edges = vec![];
         for wanted in access.as_array().into_iter().flatten() {
             let principal = wanted["principalId"].as_str().unwrap_or_default().to_owned();
@@ -191,6 +192,7 @@ impl Twingate {
                 None => None,
                 Some(text) => Some(expiry(text, now, least)?),
             };
+            let expires_at = expires_at.filter(|_| !forgets);
             edges.push(Edge { principal, expires_at });
         }
         let found = self.resources.iter_mut().find(|resource| resource.id == id);

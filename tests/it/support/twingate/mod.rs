@@ -54,6 +54,8 @@ pub struct Switches {
     pub forbids_in_payload: bool,
     /// A group may be let in for no less.
     pub access_at_least: Span,
+    /// Whoever is let in is let in for good, whatever was asked.
+    pub forgets_ends: bool,
     /// 60 reads and 20 changes a minute.
     pub limits: bool,
 }
@@ -84,6 +86,7 @@ impl Default for Switches {
             forbids_in_payload: true,
             // An hour, as the console has it, less a minute for clocks.
             access_at_least: Span::from_minutes(59),
+            forgets_ends: false,
             limits: true,
         }
     }

@@ -59,6 +59,13 @@ async fn tokens_are_shown_nowhere_and_come_in_pairs() {
     }
 }
 
+/// It is done, and something went wrong beside it.
+fn beside(message: &str) -> String {
+    format!(
+        r#"{{"data":{{"done":{{"ok":true,"entity":null}}}},"errors":[{{"message":"{message}"}}]}}"#
+    )
+}
+
 fn made_without_entity() -> Says {
     made()
 }
@@ -74,6 +81,8 @@ async fn what_makes_something_is_sent_once_whatever_happens() {
         (data(&json!({ "done": null })), true),
         (says(200, r#"{"data":{"done":null},"errors":[{"message":"oops"}]}"#), true),
         (says(200, r#"{"errors":[{"message":"Unknown argument"}]}"#), false),
+        (says(200, beside("Network matching query does not exist.")), true),
+        (says(200, beside("You do not have permission")), true),
         (says(401, ""), false),
         (says(404, "no"), false),
         (not("name is too long"), false),
