@@ -3,6 +3,7 @@
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/net.sh"
+. "$(dirname "$0")/hub.sh"
 . "$(dirname "$0")/tailnet.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd)
 make_user "$OPERATOR"
@@ -25,7 +26,7 @@ trap tidy EXIT
 
 useradd --system --no-create-home --shell /bin/sh --password "*" "$OPS"
 install_peers
-make_tailnet_net
+make_hub_net
 mkdir -p "$CONFIG" "$SSH"
 ssh-keygen -q -t ed25519 -N '' -C ana -f "$SSH/id_ed25519"
 # What a program finds on the site's host: Tailscale, and the authority of the server.

@@ -34,8 +34,10 @@ fi
 
 target=${CARGO_TARGET_DIR:-$top/target}
 export BREAKGLASS=${BREAKGLASS:-$target/debug/breakglass}
-if [ ! -x "$BREAKGLASS" ]; then
-    (cd "$top" && cargo build --quiet --locked)
+# What plays a network of Twingate; `cargo test` has built both already.
+export TWINGATE_CLOUD=${TWINGATE_CLOUD:-$target/debug/examples/twingate-cloud}
+if [ ! -x "$BREAKGLASS" ] || [ ! -x "$TWINGATE_CLOUD" ]; then
+    (cd "$top" && cargo build --quiet --locked --bins --example twingate-cloud)
 fi
 
 # A place that other UNIX users may enter, and a copy of the program that they may run.
@@ -43,7 +45,8 @@ export ROOM
 ROOM=$(mktemp -d /tmp/breakglass-e2e.XXXXXX)
 chmod 755 "$ROOM"
 install -m 755 "$BREAKGLASS" "$ROOM/breakglass"
-export BREAKGLASS=$ROOM/breakglass
+install -m 755 "$TWINGATE_CLOUD" "$ROOM/twingate-cloud"
+export BREAKGLASS=$ROOM/breakglass TWINGATE_CLOUD=$ROOM/twingate-cloud
 export OPERATOR=bg-e2e-ana STRANGER=bg-e2e-bob
 
 clean_up() {

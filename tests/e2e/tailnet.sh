@@ -1,19 +1,9 @@
-# A tailnet of the suite's own: a Headscale, and the programs of Tailscale, each host a network
-# namespace. Sourced after lib.sh and net.sh by the walks that need it.
-#
-#   operator 10.92.0.2 ──┐                  ┌── 10.93.0.2 site 10.20.0.1 ── 10.20.0.7 inner
-#                        └── hub (a router) ┘
-#                             │
-#                         10.94.0.2 control (Headscale, its relay and its STUN)
-#
-# The operator's host has no route into 10.20.0.0/24, and nobody one to the Internet. Of what net.sh
-# calls the jump host and the bastion, the one is the operator's host here and the other the site's.
+# A tailnet of the suite's own: a Headscale, its relay and its STUN on the control host of hub.sh, and
+# the programs of Tailscale. Sourced after lib.sh, net.sh and hub.sh by the walks that need it.
 
 TAILSCALE=v1.102.5 HEADSCALE=v0.29.2
 PEERS=${BREAKGLASS_E2E_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/breakglass-e2e/peers}
-HUB=$NET-h CONTROL=$NET-c
-SITE=$BASTION SITE_ADDRESS=10.93.0.2
-CONTROL_ADDRESS=10.94.0.2 SERVER=https://10.94.0.2
+SERVER=https://$CONTROL_ADDRESS
 HEAD=$WORK/headscale CA=$WORK/headscale/ca.pem
 ROUTER_TAG=tag:breakglass-router OPERATOR_TAG=tag:breakglass-operator
 
@@ -51,59 +41,9 @@ LIST
     ok "Tailscale $TAILSCALE and Headscale $HEADSCALE are there ($((SECONDS - begun)) s)"
 }
 
-# --- The network ----------------------------------------------------------------------------------
-
-# join_net NET END ADDRESS TO_NET TO_END TO_ADDRESS: a link, a /24, between two namespaces.
-join_net() {
-    ip link add "$2" netns "$1" type veth peer name "$5" netns "$4"
-    in_net "$1" ip addr add "$3/24" dev "$2"
-    in_net "$4" ip addr add "$6/24" dev "$5"
-    in_net "$1" ip link set "$2" up
-    in_net "$4" ip link set "$5" up
-}
-
-make_tailnet_net() {
-    local net
-    for net in $HUB $CONTROL $JUMP $SITE $INNER; do
-        ip netns add "$net"
-        in_net "$net" ip link set lo up
-    done
-    join_net "$JUMP" "$NET-jh" 10.92.0.2 "$HUB" "$NET-hj" 10.92.0.1
-    join_net "$SITE" "$NET-bh" $SITE_ADDRESS "$HUB" "$NET-hb" 10.93.0.1
-    join_net "$CONTROL" "$NET-ch" $CONTROL_ADDRESS "$HUB" "$NET-hc" 10.94.0.1
-    join_net "$SITE" "$NET-bp" 10.20.0.1 "$INNER" "$NET-pb" 10.20.0.7
-    in_net "$HUB" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
-    # Only what is named: no default route, so that nothing looks like the Internet.
-    in_net "$JUMP" ip route add 10.93.0.0/24 via 10.92.0.1
-    in_net "$JUMP" ip route add 10.94.0.0/24 via 10.92.0.1
-    in_net "$SITE" ip route add 10.92.0.0/24 via 10.93.0.1
-    in_net "$SITE" ip route add 10.94.0.0/24 via 10.93.0.1
-    in_net "$CONTROL" ip route add 10.92.0.0/24 via 10.94.0.1
-    in_net "$CONTROL" ip route add 10.93.0.0/24 via 10.94.0.1
-}
-
-# cut_host NET, mend_host NET: one host is cut off (the operator's, the site's, the server's) and is back. The
-# private side of the site stays as it is. What is in the hub keeps its routes.
-hub_end() {
-    case $1 in
-    "$JUMP") echo "$NET-hj" ;;
-    "$SITE") echo "$NET-hb" ;;
-    "$CONTROL") echo "$NET-hc" ;;
-    esac
-}
-cut_host() { in_net "$HUB" ip link set "$(hub_end "$1")" down; }
-mend_host() { in_net "$HUB" ip link set "$(hub_end "$1")" up; }
-
 remove_tailnet() {
-    local net pid
     stop_headscale
-    for net in $HUB $CONTROL; do
-        for pid in $(ip netns pids "$net" 2>/dev/null || true); do
-            kill -9 "$pid" 2>/dev/null || true
-        done
-        ip netns del "$net" 2>/dev/null || true
-    done
-    remove_net
+    remove_hub_net
 }
 
 # --- The server -----------------------------------------------------------------------------------
