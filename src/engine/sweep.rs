@@ -179,7 +179,7 @@ impl Place {
     async fn take_away(&self, shared: &Shared, marked: &Marked) -> Result<(), String> {
         let undone = self.remove(shared, marked).await;
         let left = self.list(shared).await?;
-        let is_there = left.iter().any(|it| it.artifact.name == marked.artifact.name);
+        let is_there = left.iter().any(|it| identity(it) == identity(marked));
         match undone {
             _ if !is_there => Ok(()),
             Undone::Problem(why) => Err(text::shown(&why)),

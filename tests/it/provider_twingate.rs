@@ -6,18 +6,21 @@ use std::sync::Arc;
 use breakglass::domain::time::Span;
 use breakglass::domain::twingate::ClientPath;
 use breakglass::provider::pace::Pace as _;
+use breakglass::provider::twingate::documents;
 use breakglass::provider::{Lost, Provider as _, Told};
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
+use crate::support::faulty_server::Model as _;
 use crate::support::hurry::Hurry;
 use crate::support::leaves_nothing::Carries as _;
 use crate::support::model_server::Held as _;
 use crate::support::orders::order;
 use crate::support::plans::START;
 use crate::support::twingate::around::{Client, GROUP, Played, Wish, numbers};
-use crate::support::twingate::{Level, Mishap, Odd, Twingate, TwingateServer, Unknown};
+use crate::support::twingate::{Level, Mishap, Odd, Twingate, TwingateServer, Unknown, call};
 
 /// A network on loopback, this host's client, and one session.
 struct Stand {
@@ -63,10 +66,7 @@ impl Stand {
     /// Nothing is left anywhere, and nothing was asked that the schema does not know.
     fn is_clean(&self) {
         assert_eq!(self.played.left(), Vec::<String>::new());
-        let left = self.server.with(|network| {
-            use crate::support::faulty_server::Model as _;
-            (network.left(), network.take_violations())
-        });
+        let left = self.server.with(|network| (network.left(), network.take_violations()));
         assert_eq!(left, (vec![], vec![]));
     }
 
@@ -343,14 +343,14 @@ async fn a_connector_without_a_relay_says_what_is_in_the_way() {
     assert_eq!(open_to(&stand.played, "start").await, Applied::Applied(None));
     let token = stand.played.token().unwrap();
     stand.server.with(|network| network.connector_loses_relays(&token).unwrap());
-    let why = refusal(open_to_from(&stand.played, "alive").await);
+    let why = refusal(make(&stand.played, "alive").await);
     assert!(why.contains("it reaches the network and no relay"), "{why}");
     assert_eq!(end(&stand.played).await, Vec::<String>::new());
     stand.is_clean();
 }
 
 /// Makes one step.
-async fn open_to_from(played: &Played, what: &str) -> Applied {
+async fn make(played: &Played, what: &str) -> Applied {
     let plan = played.plan();
     played.apply(&plan[numbers(&plan)[what]]).await
 }
@@ -368,6 +368,23 @@ async fn tokens_whose_making_nobody_saw_end_the_session_and_are_never_made_twice
     assert_eq!(pairs, 1);
     let step = &stand.played.plan()[numbers(&stand.played.plan())["tokens"]];
     assert_eq!(stand.played.look(step, None).await, Looked::Absent);
+    assert_eq!(end(&stand.played).await, Vec::<String>::new());
+    stand.is_clean();
+}
+
+#[tokio::test]
+async fn tokens_that_somebody_else_has_made_useless_start_nothing_and_leave_nothing() {
+    let stand = Stand::new(|_| {}).await;
+    assert_eq!(open_to(&stand.played, "tokens").await, Applied::Applied(None));
+    let connector = id(&stand.played, "connector");
+    stand.server.with(|network| {
+        let makes = |document: &&str| document.contains("connectorGenerateTokens");
+        let document = documents().into_iter().find(makes).unwrap();
+        let answer = network.answer(&call(&stand.key, document, &json!({ "id": connector })));
+        assert_eq!(answer.status, 200);
+    });
+    let why = refusal(make(&stand.played, "start").await);
+    assert!(why.contains("InvalidToken"), "{why}");
     assert_eq!(end(&stand.played).await, Vec::<String>::new());
     stand.is_clean();
 }
@@ -506,10 +523,8 @@ async fn a_sweep_finds_what_nobody_remembers_and_takes_it_in_an_order_that_works
     });
     let installation = order([7; 10]).marker.installation;
     let found = stand.played.provider().list(&installation).await.unwrap();
-    let mut names: Vec<_> = found.iter().map(|it| it.artifact.name.clone()).collect();
-    assert_eq!(found.len(), 3, "{names:?}");
-    names.dedup();
-    assert_eq!(names.len(), 3, "each has a name of its own");
+    let kinds: Vec<_> = found.iter().map(|it| it.artifact.kind.as_str()).collect();
+    assert_eq!(kinds, ["resource", "connector", "remote network"], "none before what lies in it");
     stand.played.stop();
     for thing in &found {
         assert_eq!(stand.played.provider().remove(thing).await, Undone::Sent);

@@ -200,7 +200,7 @@ impl Steps<'_> {
             settle: settle(does),
             timeout: timeout(does),
             by_hand: by_hand(&action),
-            in_words: None,
+            in_words: in_words(&action),
             action: serde_json::to_value(action).map_err(|error| error.to_string())?,
         });
         Ok(self.list.len() - 1)
@@ -312,6 +312,22 @@ fn by_hand(action: &Action) -> Vec<Vec<String>> {
         Does::Resource => vec![ask("resourceDelete")],
         // It goes with its resource, and by itself.
         Does::Access | Does::Tokens | Does::Alive | Does::Check => vec![],
+    }
+}
+
+/// What is to be known for the commands, or done where there is none.
+fn in_words(action: &Action) -> Option<String> {
+    let name = &action.name;
+    match action.does {
+        Does::Access => Some(format!(
+            "it goes with the resource `{name}`, and by itself when it expires; in the console, take the \
+             group `{}` off that resource",
+            action.group
+        )),
+        Does::Network | Does::Connector | Does::Resource => Some(format!(
+            "with a key of the API in `TWINGATE_API_KEY`; or in the console, remove what is called `{name}`"
+        )),
+        Does::Tokens | Does::Alive | Does::Check => None,
     }
 }
 

@@ -60,8 +60,7 @@ fn marked(installation: &InstallationId, does: Does, id: &str, name: &str) -> Op
     if marker.installation != *installation {
         return None;
     }
-    // All of a session bear the same mark, and are different things.
-    let (kind, name) = (does.noun().to_owned(), format!("{name} ({})", does.noun()));
+    let (kind, name) = (does.noun().to_owned(), name.to_owned());
     let artifact = Artifact { kind, name, details: json!({ "id": id }) };
     Some(Marked { marker, artifact, by_hand: vec![] })
 }

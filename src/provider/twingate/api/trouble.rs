@@ -138,8 +138,8 @@ impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Read => "Read",
-            Self::Write => "Read & Write",
-            Self::Provision => "Read, Write & Provision",
+            // What sessions need in any case, as tokens take it.
+            Self::Write | Self::Provision => "Read, Write & Provision",
         })
     }
 }

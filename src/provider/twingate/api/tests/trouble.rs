@@ -90,7 +90,7 @@ async fn every_trouble_says_what_to_do() {
     `SERVER` refused to count the remote networks: an error without words; see in its console what stands in the way
     the key of this provider may not count the remote networks at `SERVER` (it says `Permission denied`); give it the permission `Read` under Settings, API in the console, or give the provider another key
     `SERVER/api/graphql/` redirects to `https://login.example.com/`; redirects are not followed
-    the key of this provider may not make a remote network at `SERVER`; give it the permission `Read & Write` under Settings, API in the console, or give the provider another key
+    the key of this provider may not make a remote network at `SERVER`; give it the permission `Read, Write & Provision` under Settings, API in the console, or give the provider another key
     `SERVER` gave no clear answer when it was asked to make a remote network: a web page came instead of an answer (status 200); a proxy, or a network that wants a sign-in, may stand between
     `SERVER` refused to make a remote network: Remote network 'bg' is in use and cannot be deleted; see in its console what stands in the way
     `SERVER` refused to make a remote network: it says no reason; see in its console what stands in the way
