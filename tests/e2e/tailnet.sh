@@ -1,44 +1,25 @@
 # A tailnet of the suite's own: a Headscale, its relay and its STUN on the control host of hub.sh, and
 # the programs of Tailscale. Sourced after lib.sh, net.sh and hub.sh by the walks that need it.
 
-TAILSCALE=v1.102.5 HEADSCALE=v0.29.2
-PEERS=${BREAKGLASS_E2E_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/breakglass-e2e/peers}
+. "$(dirname "${BASH_SOURCE[0]}")/peers.sh"
 SERVER=https://$CONTROL_ADDRESS
 HEAD=$WORK/headscale CA=$WORK/headscale/ca.pem
 ROUTER_TAG=tag:breakglass-router OPERATOR_TAG=tag:breakglass-operator
 
 # --- The programs ---------------------------------------------------------------------------------
 
-# is_peer PROGRAM MODULE VERSION: it is there already.
-is_peer() {
-    go version -m "$PEERS/$1" 2>/dev/null | awk '$1 == "mod" { print $2, $3 }' | grep -qx "$2 $3"
-}
-
-# install_peers: builds what is missing into a kept folder, which takes a quarter of an hour on two
-# cores where Go has built nothing of it yet, and copies it to where every user may run it.
+# install_peers: has them built where they are missing, and copies them to where every user may run
+# them.
 install_peers() {
-    local name module version begun=$SECONDS
-    command -v go >/dev/null || fail "there is no Go here, which builds Tailscale and Headscale"
-    mkdir -p "$PEERS" "$ROOM/peers"
-    while read -r name module version; do
-        if ! is_peer "$name" "$module" "$version"; then
-            say "  building $name $version"
-            # What is at hand comes first: not every proxy lists the versions of all that it has.
-            go mod download "$module@$version" >"$WORK/go.out" 2>&1 &&
-                GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" \
-                    GOBIN=$PEERS nice -n 5 \
-                    go install "$module/cmd/$name@$version" >>"$WORK/go.out" 2>&1 ||
-                fail "$name cannot be built: $(tail -n 3 "$WORK/go.out")"
-        fi
+    local name rest why begun=$SECONDS
+    why=$(build_peers) || fail "$why"
+    mkdir -p "$ROOM/peers"
+    while read -r name rest; do
         install -m 755 "$PEERS/$name" "$ROOM/peers/$name"
-    done <<LIST
-tailscaled tailscale.com $TAILSCALE
-tailscale tailscale.com $TAILSCALE
-headscale github.com/juanfont/headscale $HEADSCALE
-LIST
+    done <<<"$PEER_LIST"
     chmod 755 "$ROOM/peers"
     PATH=$PATH:$ROOM/peers
-    ok "Tailscale $TAILSCALE and Headscale $HEADSCALE are there ($((SECONDS - begun)) s)"
+    ok "Tailscale $TAILSCALE and Headscale $HEADSCALE are there ($((SECONDS - begun)) s waited)"
 }
 
 remove_tailnet() {
