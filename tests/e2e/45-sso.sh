@@ -18,6 +18,8 @@ CAROL=carol@example.com CAROLS="$CANARY of Carol"
 # sso IDP PERSON [deny]: signs on; what it printed is in check.out, its exit code is passed on.
 sso() {
     local code login
+    # The code of whoever signed on before is no code for this one.
+    rm -f "$WORK/sso.json"
     bg login --sso "$1" --json >"$WORK/sso.json" 2>"$WORK/sso.err" &
     login=$!
     until_true "a code is shown for $2" grep -q '"user_code"' "$WORK/sso.json"
