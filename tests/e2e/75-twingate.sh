@@ -277,6 +277,8 @@ ok "with nothing left"
 # An engine that is killed forgets what it asked for in this minute: the next would only wait.
 cloud acme limits off
 cloud globex limits off
+# What was down is not used before somebody has seen it well: nobody waits for the next look here.
+check "its provider is seen well again" bg providers validate globex
 kill_engine() { pkill -9 -u "$OPERATOR" -f "engine --detached"; }
 # made KIND, runs: what there is of the session that opens; its name is kept in `new`.
 new_short() {
