@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use breakglass::domain::time::Span;
-use breakglass::provider::Provider as _;
 use breakglass::provider::pace::HostPace;
 use breakglass::provider::tailscale::Tailscale;
+use breakglass::provider::{Provider as _, Told};
 use breakglass::session::{Applied, Looked, PlannedStep, Undone};
 
 use crate::support::faulty_server::Model as _;
@@ -463,4 +463,49 @@ async fn an_authority_that_is_not_known_is_told_with_what_to_give_here_and_there
         ),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn what_the_policy_says_of_the_way_is_told_while_it_is_open() {
+    for (policy, word) in
+        [(TAGS.to_owned(), "lets"), (TAGS.replace("10.20.0.0/16", "10.9.0.0/16"), "does not let")]
+    {
+        let stand = Stand::new(|tailnet| tailnet.write_policy(&policy)).await;
+        open(&stand.played).await;
+        let (tell, mut heard) = tokio::sync::mpsc::channel(8);
+        let (provider, made) = (stand.played.provider(), stand.played.made());
+        let told = tokio::select! {
+            lost = provider.watch(&made, tell) => panic!("{lost:?}"),
+            Some(told) = heard.recv() => told,
+        };
+        let Told::Live(lines) = told else { panic!("{told:?}") };
+        let wanted = format!("policy: {word} tag:breakglass-operator reach 10.20.0.7 port 5432");
+        assert_eq!(lines.last(), Some(&wanted), "{lines:?}");
+        assert_eq!(end(&stand.played).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn of_fifty_who_edit_the_policy_file_at_once_none_loses_anything() {
+    let stand = Stand::editing(|_| {}).await;
+    let mut editing = tokio::task::JoinSet::new();
+    for number in 0..50_u8 {
+        let played = Played::beside(&stand.played, order([100 + number; 10]));
+        editing.spawn(async move {
+            assert_eq!(open_to(&played, "edit-policy").await, Applied::Applied(None));
+            played
+        });
+    }
+    let all = editing.join_all().await;
+    let text = stand.server.with(|tailnet| tailnet.policy_text().to_owned());
+    for played in &all {
+        let session = &played.order.marker.session;
+        assert!(text.contains(&format!("tag:breakglass-operator-{session}")), "{session} is lost");
+    }
+    let mut ending = tokio::task::JoinSet::new();
+    for played in all {
+        ending.spawn(async move { end(&played).await });
+    }
+    assert!(ending.join_all().await.into_iter().flatten().next().is_none());
+    assert_eq!(stand.server.with(|tailnet| tailnet.policy_text().to_owned()), TAGS);
 }

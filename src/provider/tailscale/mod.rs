@@ -83,6 +83,8 @@ pub struct Tailscale {
     made: Mutex<BTreeMap<String, Secret>>,
     /// The routes that sessions of this process have chosen.
     claims: Mutex<BTreeMap<SessionId, Prefix>>,
+    /// Whose turn it is to edit the policy file: of those of this process one at a time.
+    editing: tokio::sync::Mutex<()>,
 }
 
 impl Tailscale {
@@ -97,6 +99,7 @@ impl Tailscale {
             access: Mutex::default(),
             made: Mutex::default(),
             claims: Mutex::default(),
+            editing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -112,6 +115,7 @@ impl Tailscale {
             access: Mutex::default(),
             made: Mutex::default(),
             claims: Mutex::default(),
+            editing: tokio::sync::Mutex::default(),
         }
     }
 

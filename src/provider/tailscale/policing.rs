@@ -94,6 +94,7 @@ impl Tailscale {
         wanted: &Wanted,
     ) -> Result<Added, Applied> {
         let refused = |why: String| Applied::Refused(why);
+        let _turn = self.editing.lock().await;
         let mut pauses = Pauses::default();
         for _ in 0..TRIES {
             let policy = control.policy().await.map_err(|why| refused(why.to_string()))?;
@@ -144,7 +145,10 @@ impl Tailscale {
             Err(why) => return Undone::Problem(why),
         };
         let taken = match self.edited(&*control, action, call).await {
-            Ok((_, added)) => take_back(&*control, &*self.around.pace, &added).await,
+            Ok((_, added)) => {
+                let _turn = self.editing.lock().await;
+                take_back(&*control, &*self.around.pace, &added).await
+            }
             Err(why) => Err(why),
         };
         taken.map_or_else(Undone::Problem, |()| Undone::Sent)

@@ -1,5 +1,6 @@
 //! Watches an open path: this side's node, the router, and how both do.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,6 +11,7 @@ use super::node::Status;
 use super::node::reads::{leads_to, live};
 use super::nodes::router;
 use super::own::{api, daemon};
+use super::route::Route;
 use super::steps::{self, Action, Does, index, made};
 use crate::domain::tailscale::DataPath;
 use crate::provider::{Lost, Made, Told};
@@ -24,14 +26,16 @@ impl Tailscale {
         let own = action.data_path == DataPath::Node;
         let here = if own { Does::StartNode } else { Does::SeeRoute };
         let route = steps::route(carried);
+        let preview = self.preview(&action, route.as_ref().ok().map(Route::address)).await;
         let mut silent = Missing::default();
         let mut unseen = Missing::default();
         loop {
             if let Some(status) = look(&action).await {
                 silent.seen();
                 let latency = ping(&action, &status, &router).await;
+                let lines = live(&status, &router, latency).lines().into_iter();
                 // Where nobody reads, one more is of no use.
-                tell.try_send(Told::Live(live(&status, &router, latency).lines())).ok();
+                tell.try_send(Told::Live(lines.chain(preview.clone()).collect())).ok();
                 let leads = match &route {
                     Ok(route) => leads_to(&status, &router, &route.prefix),
                     Err(why) => Err(why.clone()),
@@ -66,6 +70,22 @@ impl Tailscale {
                 sleep(ROUND).await;
             }
         }
+    }
+}
+
+impl Tailscale {
+    /// What the policy in force says of this side's node and the target, as the path was opened; nothing
+    /// where the server cannot tell, or is not there to be asked.
+    async fn preview(&self, action: &Action, route: Option<IpAddr>) -> Option<String> {
+        let asked = async {
+            let control = self.control(action).await.ok()?;
+            let tag = action.operator_tag.as_str();
+            control.may_reach(tag, route.unwrap_or(action.address), action.port).await.ok()?
+        };
+        let may = timeout(PREVIEWED_WITHIN, asked).await.ok().flatten()?;
+        let word = if may { "lets" } else { "does not let" };
+        let (tag, port) = (&action.operator_tag, action.port);
+        Some(format!("policy: {word} {tag} reach {} port {port}", action.address))
     }
 }
 
@@ -107,6 +127,7 @@ impl Missing {
     }
 }
 
+const PREVIEWED_WITHIN: Duration = Duration::from_secs(5);
 const ROUND: Duration = Duration::from_secs(5);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// The control server says whether a router is on; when it is restarted, everybody is off for a while.

@@ -194,16 +194,6 @@ pub fn presence(text: &str, added: &Added) -> Result<Presence, PolicyFault> {
     })
 }
 
-/// Returns true when two policy files mean the same: white space, comments and the order of names
-/// aside.
-///
-/// # Errors
-///
-/// When one of them cannot be read.
-pub fn equal(one: &str, other: &str) -> Result<bool, PolicyFault> {
-    Ok(proof::same(&read(one)?, &read(other)?))
-}
-
 /// Holds the finished text against the one before.
 fn prove(
     before: &Value<'_>,
